@@ -27,7 +27,7 @@ from ltbench.cli.output import print_json
 from ltbench.cli.running.damage import reporting_damage
 from ltbench.cli.running.part_sources import SuiteParts
 from ltbench.cli.running.parts import RunResult, run_parts
-from ltbench.cli.units import Size, Span
+from ltbench.cli.units import Size, Span, Spendable, Spending
 from ltbench.errors import CELLS_FAILED, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ SHOWN = 20
 
 @click.command("run")
 @suite_options
-@click.option("--budget", type=Span(), metavar="TIME", help="Start no new jobs after this time: 90s, 10m, 2h.")
+@click.option("--budget", type=Spending(), metavar="AMOUNT",
+              help="Start no new jobs after this time (90s, 10m, 2h), number of cells (100cells), or passes of an image through "
+                   "a network (20Mpasses).")  # fmt: skip
 @click.option("--executor", "executor_name", metavar="NAME[OPTIONS]",
               help="Where jobs run: local (worker processes), inline (this process, for debugging), "
                    "dask[scheduler=tcp://host:port] (other machines), or a plugin's.  "
@@ -72,7 +74,7 @@ SHOWN = 20
 @cell_options
 @plugin_options
 def command(
-    choice: PluginSelection, data_root: Path, store_path: Path, budget: float | None, executor_name: str | None,
+    choice: PluginSelection, data_root: Path, store_path: Path, budget: Spendable | None, executor_name: str | None,
     workers: int | None, retries: int, timeout: float | None, memory: int | None, pdb: bool, retry_failed: bool,
     no_sharing: bool, rerun_stale: bool, name: str | None, is_replaced: bool, is_published: bool, leaderboards: Path, as_json: bool, cell: str | None, records: Path | None,
     **asked: Any,
@@ -92,6 +94,7 @@ def command(
     from ltbench.executor import Context, Terms
     from ltbench.executors.debugger import chosen_work
     from ltbench.planning.settings import data_uses
+    from ltbench.running.budget import Budget
     from ltbench.running.options import RunOptions
     from ltbench.running.run_log import RunLog
     from ltbench.store.store import Store
@@ -101,7 +104,11 @@ def command(
     store = Store(store_path)
     context = Context(store=store, registry=registry, data_root=data_root)
     options = RunOptions(
-        budget=budget, retries=retries, retry_failed=retry_failed, rerun_stale=rerun_stale, sharing=not no_sharing
+        budget=None if budget is None else Budget(**budget),
+        retries=retries,
+        retry_failed=retry_failed,
+        rerun_stale=rerun_stale,
+        sharing=not no_sharing,
     )
     one_cell = cell is not None or records is not None
     suite = None if one_cell else asked_suite(registry, **asked)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from ltbench.cli.running.local_page import check_page, write_local_page
 from ltbench.cli.running.prepare import prepare
@@ -69,9 +67,9 @@ def run_parts(
     result = RunResult()
     parts = source.parts(executor.slots)
     foreseen: set[str] = set()
-    deadline = None if options.budget is None else time.monotonic() + options.budget
+    budget = options.budget
     # The first part always runs, so that even with a short budget the page shows what is in the store.
-    while result.stopped is None and (deadline is None or time.monotonic() < deadline or not result.summaries):
+    while result.stopped is None and (budget is None or not budget.is_spent or not result.summaries):
         part = next(parts, None)
         if part is None:
             break
@@ -80,7 +78,7 @@ def run_parts(
             result.all_combinations = source.combinations(plan)
         if not options.sharing:
             part = part._replace(plan=without_sharing(plan))
-        _run_part(part, context, executor, options, deadline, log=log, page=page, result=result, source=source)
+        _run_part(part, context, executor, options, log=log, page=page, result=result, source=source)
         foreseen |= plan.foreseen
     result.more = result.stopped is None and next(parts, None) is not None
     if result.stopped is None and not result.more:
@@ -90,7 +88,7 @@ def run_parts(
 
 
 def _run_part(
-    part: Part, context: Context, executor: Executor, options: RunOptions, deadline: float | None,
+    part: Part, context: Context, executor: Executor, options: RunOptions,
     *, log: RunLog, page: PageOfRun, result: RunResult, source: PartSource,
 ) -> None:  # fmt: skip
     from ltbench.core.signals import catch_signals
@@ -110,8 +108,6 @@ def _run_part(
         if plan.combinations < result.all_combinations:
             click.echo(f"combinations {first:,} to {result.combinations:,} of {result.all_combinations:,}", err=True)
     status = prepare(plan, context, prediction, workers=executor.slots, options=options)
-    if deadline is not None:
-        options = msgspec.structs.replace(options, budget=max(deadline - time.monotonic(), 0.0))
     # After one signal the run stops, but the page is still written.
     with Progress() as progress, catch_signals() as signals:
 
