@@ -47,7 +47,7 @@ def test_a_budget_of_cells_or_passes_ends_before_the_next_task(here):
     again = inline(here, what, budget=Budget(cells=1))
     assert (again.cached, again.done) == (1, 2)
     # A job of these costs ten passes.
-    assert inline(here, what, budget=Budget(passes=1.0)).unfinished == 1
+    assert inline(here, what, budget=Budget(passes=1.0)).ran == {"fit": 1}
     assert inline(here, what, budget=Budget(passes=1e9)).unfinished == 0
 
 
