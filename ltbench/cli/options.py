@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from ltbench.cli.units import Size, Span
 from ltbench.core.folders import data_root, store_root
 from ltbench.errors import UsageError
 
@@ -56,10 +57,14 @@ def plugin_options(function: F) -> F:
 
 def suite_options(function: F) -> F:
     """Add the options that select a suite and override parts of it."""
+    return click.option("--suite", "suite_name", default="quick", show_default=True, metavar="NAME|FILE",
+                        help="Name of an installed suite, or a TOML file.")(suite_changes(function))  # fmt: skip
+
+
+def suite_changes(function: F) -> F:
+    """Add the options that override parts of a suite."""
     for option in reversed(
         (
-            click.option("--suite", "suite_name", default="quick", show_default=True, metavar="NAME|FILE",
-                         help="Name of an installed suite, or a TOML file."),
             click.option("--plugins", metavar="NAMES",
                          help="Combine these techniques instead of the suite's: a,b[x=1],c[y=1,2]."),
             click.option("--all", "everything", is_flag=True, help="Combine all registered techniques."),
@@ -82,6 +87,27 @@ def suite_options(function: F) -> F:
                          help="Override a field of the recipe: --set epochs=5. Repeatable."),
             data_root_option,
             store_option,
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def worker_options(function: F) -> F:
+    """Add the options that say where jobs run, and with which limits."""
+    for option in reversed(
+        (
+            click.option("--executor", "executor_name", metavar="NAME[OPTIONS]",
+                         help="Where jobs run: local (worker processes), inline (this process, for debugging), "
+                              "dask[scheduler=tcp://host:port] (other machines), or a plugin's.  "
+                              "[default: the suite's, else local]"),
+            click.option("--workers", type=click.IntRange(min=1), metavar="N",
+                         help="Worker processes.  [default: one per core]"),
+            click.option("--retries", type=click.IntRange(min=0), default=1, show_default=True, metavar="N",
+                         help="How often to retry a job whose worker died or exceeded a limit."),
+            click.option("--timeout", type=Span(), metavar="TIME", help="Time limit of a job.  [default: no limit]"),
+            click.option("--memory", type=Size(), metavar="SIZE",
+                         help="Limit of a worker's resident memory: 500MB, 4GB.  [default: no limit]"),
         )
     ):  # fmt: skip
         function = option(function)

@@ -11,7 +11,7 @@ from ltbench.errors import RecordError
 from ltbench.records.record import write_atomic
 
 FILE: Final = "search.json"
-State = Literal["in the lead", "surely worse", "stopped half-way", "open", "never run"]
+State = Literal["in the lead", "surely worse", "stopped half-way", "failed", "never run"]
 
 
 class SearchedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

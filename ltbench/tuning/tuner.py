@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ltbench.core.words import counted
@@ -59,10 +59,11 @@ class _Row:
 class Tuner:
     """Tunes the rows of a suite with `[tune]`."""
 
-    def __init__(self, suite: Suite, context: Context) -> None:
+    def __init__(self, suite: Suite, context: Context, only: Sequence[Combination] | None = None) -> None:
+        """only: the rows to tune; by default all rows of the suite."""
         assert suite.tune is not None
         self._tuning, self._context = suite.tune, context
-        self._suite = changed(suite, tune=None)
+        self._suite, self._only = changed(suite, tune=None), only
         self._recipe = suite.recipe.resolved()
         share = suite.tune.held_out or suite.held_out or SHARE
         registry, root = context.registry, context.data_root
@@ -93,8 +94,11 @@ class Tuner:
         return self._trials.take(more=False), len(rows)
 
     def _rows(self) -> Iterator[_Row]:
-        chosen = chosen_rows(self._suite, self._context.registry, self._final, left_out=False)
-        for combination in suite_combinations(self._suite, self._context.registry, chosen):
+        rows: Iterable[Combination | LeftOut] | None = self._only
+        if rows is None:
+            chosen = chosen_rows(self._suite, self._context.registry, self._final, left_out=False)
+            rows = suite_combinations(self._suite, self._context.registry, chosen)
+        for combination in rows:
             if isinstance(combination, LeftOut):
                 continue
             posthoc = combination.by_stage.get(Posthoc.stage)

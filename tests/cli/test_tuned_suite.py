@@ -76,7 +76,7 @@ def test_the_page_names_trials_values_cost_and_optimism(page: Path) -> None:
         r"On held-out images the chosen values were \S+ points better than the defaults on average, on test images",
         section,
     )
-    assert "### Imbalance factor 50: trials" in section
+    assert "### Imbalance factor 50: tuning" in section
     for row in read_tuning(page / "tuning.jsonl"):
         label = " + ".join(filter(None, row.combination.values())) or "baseline"
         (line,) = re.findall(
@@ -90,8 +90,8 @@ def test_the_page_names_trials_values_cost_and_optimism(page: Path) -> None:
 
 
 def part(section: str, factor: float) -> str:
-    begin = section.index(f"### Imbalance factor {factor:g}")
-    end = section.find("| better than the baseline", begin)
+    begin = section.index("Trials of", section.index(f"### Imbalance factor {factor:g}"))
+    end = section.index("</details>", begin)
     return section[begin:end]
 
 

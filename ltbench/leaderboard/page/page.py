@@ -90,8 +90,8 @@ def page(
     else:
         lines += ["No results yet.", ""]
     lines += [*_reproduce(facts, records)]
-    lines += search_lines(searched)
-    lines += tuning_lines(tuned, groups)
+    lines += search_lines(searched, columns)
+    lines += tuning_lines(tuned, groups, columns)
     lines += published_lines(facts.reported, judged, groups, columns)
     if changed := other_images(boards):
         lines += [f"{escape(', '.join(changed))} had other images in some runs: each has a table of its own.", ""]
@@ -100,7 +100,7 @@ def page(
     lines += dataset_lines(analyses, figures, _reference(boards))
     lines += [
         *data_lines(records),
-        *_missing(facts, boards),
+        *([] if searched else _missing(facts, boards)),
         *missing_metric_lines(missing_metrics(records)),
         *withdrawn_lines(notes),
         *_failures(failures),

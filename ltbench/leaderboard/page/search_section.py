@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
+from ltbench.columns import Column
 from ltbench.core.units import big_number
 from ltbench.core.words import counted
+from ltbench.leaderboard.statistics.ranking import words_of
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table
 from ltbench.records.search_file import Searched
 
@@ -26,8 +29,8 @@ def search_notice(searched: Searched | None) -> list[str]:
     ]
 
 
-def search_lines(searched: Searched | None) -> list[str]:
-    """Return the section; nothing for a page that is not of a search."""
+def search_lines(searched: Searched | None, columns: Iterable[Column] = ()) -> list[str]:
+    """Return the section; nothing for a page that is not of a search. columns: of the page."""
     if searched is None:
         return []
     states = Counter(row.state for row in searched.rows)
@@ -39,12 +42,12 @@ def search_lines(searched: Searched | None) -> list[str]:
         "",
         (
             f"In {counted(searched.rounds, 'round')}, {searched.cells:,} of {counted(searched.all_cells, 'cell')} ({share:.1f} %) were run, for "
-            f"{big_number(searched.passes)}{cost} forward passes of an image. Rows were compared by {searched.metric.replace('_', ' ')} on {images}. "
+            f"{big_number(searched.passes)}{cost} forward passes of an image. Rows were compared by {words_of(searched.metric, columns)} on {images}. "
             f"{searched.ended}"
         ),
         "",
         f"Of {counted(len(searched.rows), 'combination')}, "
-        + ", ".join(f"{number:,} {'is' if number == 1 else 'are'} {state}" for state, number in sorted(states.items()))
+        + ", ".join(f"{number:,} {state}" for state, number in sorted(states.items()))
         + ".",
         "",
     ]
@@ -58,11 +61,19 @@ def search_lines(searched: Searched | None) -> list[str]:
         ),
     ):
         if picked:
-            head = [*(["data and model"] if several else []), "combination", "cells", "why"]
-            table = [
-                [*([escape(row.board)] if several else []), escape(row.combination), str(row.cells), escape(row.why)]
-                for row in picked[:LISTED]
+            head = [
+                *(["data and model"] if several else []),
+                "combination",
+                *(["cells"] if picked[0].cells else []),
+                "why",
             ]
+            table = [
+                [
+                    *([escape(row.board)] if several else []), escape(row.combination), *([str(row.cells)] if row.cells else []),
+                    escape(row.why),
+                ]
+                for row in picked[:LISTED]
+            ]  # fmt: skip
             more = [f"- and {len(picked) - LISTED:,} more in `search.json`"] if len(picked) > LISTED else []
             lines += [
                 *details(f"{counted(len(picked), 'combination')} {title}", [*plain_table(head, table), *more]),

@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ltbench.columns import HELD_OUT
+from ltbench.columns import Column
 from ltbench.core.units import big_number
 from ltbench.core.words import counted
+from ltbench.leaderboard.statistics.ranking import words_of
 from ltbench.leaderboard.statistics.record_groups import RecordGroup
 from ltbench.leaderboard.tables.cell_text import place_text
-from ltbench.leaderboard.tables.markdown import escape, plain_table
+from ltbench.leaderboard.tables.markdown import details, escape, plain_table
 from ltbench.leaderboard.tuned_rows import tuned_label
 from ltbench.records.comparability import TUNED
 from ltbench.records.record import combination_order
@@ -47,13 +48,16 @@ class _Outcome(NamedTuple):
         return _difference(self.default, self.tuned)
 
 
-def tuning_lines(tuned: Sequence[TunedRow], groups: Sequence[RecordGroup]) -> list[str]:
-    """Return the section on the tuned rows of a page; nothing if there are none. groups: of the records of the page."""
-    ordered = sorted(tuned, key=lambda row: combination_order(_techniques(row)))
+def tuning_lines(tuned: Sequence[TunedRow], groups: Sequence[RecordGroup], columns: Iterable[Column] = ()) -> list[str]:
+    """Return the section on the tuned rows of a page; nothing if there are none.
+
+    groups: of the records of the page; columns: how its numbers are shown.
+    """
+    ordered = sorted(tuned, key=lambda row: (row.imbalance_factor, combination_order(_techniques(row))))
     outcomes = [outcome for group in groups for outcome in _outcomes(ordered, group)]
     if not outcomes:
         return []
-    lines = ["## Tuning", "", _summary(outcomes), ""]
+    lines = ["## Tuning", "", _summary(outcomes, columns), ""]
     by_place: dict[tuple[str, str, str, float], list[_Outcome]] = {}
     for outcome in outcomes:
         row = outcome.row
@@ -61,8 +65,8 @@ def tuning_lines(tuned: Sequence[TunedRow], groups: Sequence[RecordGroup]) -> li
     several = len({place[:3] for place in by_place}) > 1
     for (*names, at), found in by_place.items():
         where = ", ".join([*(map(str, names) if several else ()), place_text(float(at), {})])
-        lines += [f"### {escape(where[0].upper() + where[1:])}: trials", "", *_table(found), ""]
-        lines += _advantages(found)
+        lines += [f"### {escape(where[0].upper() + where[1:])}: tuning", "", *_advantages(found)]
+        lines += [*details(f"Trials of {counted(len(found), 'row')}", _table(found)), ""]
     return [*lines, _READING, ""]
 
 
@@ -89,11 +93,11 @@ def _techniques(row: TunedRow) -> tuple[tuple[str, str], ...]:
     return tuple((stage, label) for stage in TECHNIQUE_STAGES if (label := row.combination.get(stage)))
 
 
-def _summary(outcomes: Sequence[_Outcome]) -> str:
+def _summary(outcomes: Sequence[_Outcome], columns: Iterable[Column]) -> str:
     rows = [outcome.row for outcome in outcomes]
     asked = max(row.asked for row in rows)
     spent, plain = math.fsum(_own_trials(rows)), math.fsum(row.passes_of_row for row in rows)
-    metric = rows[0].metric.removeprefix(HELD_OUT).replace("_", " ")
+    metric = words_of(rows[0].metric, columns)
     share = rows[0].held_out
     held = (
         "the validation split" if isinstance(share, str) else f"{100 * share:g} % of the training images of each class"
@@ -158,10 +162,15 @@ def _advantages(outcomes: Sequence[_Outcome]) -> list[str]:
     unfair, fair = (math.fsum(each[column] for each in known.values()) / len(known) for column in (1, 2))
     text = (
         f"A comparison of tuned rows with a baseline that is not would report {_points(unfair)} points on average. With the "
-        f"baseline tuned as well it is {_points(fair)}: {_points(unfair - fair)} points of the advantage would be tuning"
+        f"baseline tuned as well it is {_points(fair)}: "
     )
-    text += f", {100 * (1 - fair / unfair):.0f} % of it." if unfair > 0 and 0 <= fair < unfair else "."
-    return [*plain_table(head, lines, right=(1, 2, 3)), "", text, ""]
+    if unfair > fair:
+        share = f", {100 * (1 - fair / unfair):.0f} % of the advantage," if fair >= 0 else ""
+        text += f"{100 * (unfair - fair):.1f} points{share} would be nothing but the tuning of the baseline."
+    else:
+        text += "tuning brings the baseline nothing."
+    table = plain_table(head, lines, right=(1, 2, 3))
+    return [text, "", *details("Differences to the baseline, with the defaults and tuned", table), ""]
 
 
 def _difference(one: Mapping[_Seeds, float], other: Mapping[_Seeds, float]) -> float | None:

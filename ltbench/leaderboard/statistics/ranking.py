@@ -84,6 +84,13 @@ def ranking_column(metric: str, declared: Iterable[Column]) -> Column:
     return column
 
 
+def words_of(metric: str, declared: Iterable[Column]) -> str:
+    """Return the name of a metric within a sentence; its own name if no column declares it."""
+    known = {column.name: column for column in (*BUILT_IN, *declared)}
+    name = metric.removeprefix(HELD_OUT)
+    return Ranking(column=known[name]).words if name in known else name
+
+
 def _test_images(records: Sequence[Record]) -> list[int]:
     """Return the test images of each class that has any; empty if no record says."""
     support = next((r.per_class[CLASS_SUPPORT] for r in records if r.per_class.get(CLASS_SUPPORT)), [])

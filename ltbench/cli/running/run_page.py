@@ -1,0 +1,142 @@
+"""Runs parts, writes their page, and prints what came of it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+from click.core import ParameterSource
+
+from ltbench.cli.options import leaderboards_words
+from ltbench.cli.output import print_json
+from ltbench.cli.running.damage import reporting_damage
+from ltbench.cli.running.parts import RunResult, run_parts
+from ltbench.errors import CELLS_FAILED
+
+if TYPE_CHECKING:
+    from ltbench.cli.running.page_of_run import PageOfRun
+    from ltbench.cli.running.part_sources import PartSource
+    from ltbench.executor import Context, ExecutorOffer, Terms
+    from ltbench.leaderboard.publish import SuiteFolder
+    from ltbench.registry.discovery import PluginSelection
+    from ltbench.running.options import RunOptions
+    from ltbench.store.quarantine import Damage
+
+SHOWN = 20
+"""Most rows per table that a run prints at its end."""
+
+
+class Output(NamedTuple):
+    """Where the results of a run go."""
+
+    leaderboards: Path
+    is_published: bool
+    is_replaced: bool
+    """Whether published records of another type of machine are replaced."""
+    as_json: bool
+
+
+def completed(page: PageOfRun, choice: PluginSelection, data_root: Path, *, is_replaced: bool) -> PageOfRun:
+    """Return the page with what its command needs besides the suite: plugins and the folder of data sets."""
+    import msgspec
+
+    page = msgspec.structs.replace(page, plugin_files=(*choice.files, *choice.words), is_replaced=is_replaced)
+    # The user's own images are only found with --data-root; a folder from the environment is specific to a reader.
+    if click.get_current_context().get_parameter_source("data_root") is ParameterSource.COMMANDLINE:
+        page = msgspec.structs.replace(page, command=f"{page.command} {shlex.join(['--data-root', str(data_root)])}")
+    return page
+
+
+def run_page(
+    source: PartSource, suite: str, page: PageOfRun, context: Context, offer: ExecutorOffer, terms: Terms,
+    options: RunOptions, output: Output,
+) -> int:  # fmt: skip
+    """Run the parts of a source, write and print the page, and return the exit code.
+
+    suite: its name. Raises `UsageError` before anything runs if the page cannot be published where it should be.
+    """
+    from ltbench.cli.publish import check_publishable, print_published, publish_page
+    from ltbench.core.atomic_files import check_writable
+    from ltbench.running.run_log import RunLog
+
+    if output.is_published:
+        target = output.leaderboards / page.folder.name
+        check_publishable(target, page.definition, is_replaced=output.is_replaced, fix="--name OTHER, or --replace")
+        check_writable(target, "the published page", fix="--leaderboards FOLDER")
+    with (
+        reporting_damage(context.store) as damaged,
+        offer.make(context, terms) as executor,
+        RunLog(
+            context.store, command=["ltbench", *sys.argv[1:]], suite=suite, executor=offer.name, workers=executor.slots
+        ) as log,
+    ):
+        result = run_parts(source, context, executor, options, log=log, page=page)
+    if log.problem:
+        click.echo(f"warning: {log.problem}", err=True)
+    if output.as_json:
+        print_json(_facts(result, damaged()) | {"page": str(page.file) if page.file.is_file() else None})
+    elif result.shown is not None:
+        _show(result.shown, result.published)
+    elif page.file.is_file() and options.sharing:
+        command = ["ltbench", "leaderboard", page.folder.relative_to(output.leaderboards).as_posix()]
+        click.echo(
+            f"up to date: {page.file}; to print it: {shlex.join([*command, *leaderboards_words(output.leaderboards)])}",
+            err=True,
+        )
+    if result.stopped is not None:
+        raise result.stopped
+    if output.is_published and page.file.is_file():
+        print_published(publish_page(page.folder.name, output.leaderboards, None, is_replaced=output.is_replaced))
+    return _report(result)
+
+
+def _show(loaded: SuiteFolder, published: Sequence[Path]) -> None:
+    from ltbench.cli.leaderboard import fitted_text
+
+    click.echo(fitted_text(loaded, most=SHOWN), nl=False)
+    drawn = sum(path.suffix == ".svg" for path in published)
+    beside = [path.name for path in published if path.suffix != ".svg" and path.name != "README.md"]
+    beside += [f"{drawn} figures"] * bool(drawn)
+    click.echo(f"written: {loaded.folder / 'README.md'}, {', '.join(beside)}", err=True)
+
+
+def _facts(result: RunResult, damaged: Sequence[Damage]) -> dict[str, Any]:
+    summaries = result.summaries
+    return {
+        "combinations": result.combinations,
+        "all_combinations": result.all_combinations,
+        "cells": sum(s.cells for s in summaries),
+        "done": sum(s.done for s in summaries),
+        "failed": [key for s in summaries for key in s.failed],
+        "failed_metrics": {metric: sorted(cells) for metric, cells in sorted(result.failed_metrics.items())},
+        "unfinished": sum(s.unfinished for s in summaries),
+        "executed": {kind: sum(s.ran.get(kind, 0) for s in summaries) for kind in ("fit", "predict", "cell")},
+        "seconds": sum(s.seconds for s in summaries),
+        "written": [str(path) for path in result.published],
+        "damaged": [{"key": d.key, "where": str(d.where), "why": d.why} for d in damaged],
+    }
+
+
+def _report(result: RunResult) -> int:
+    """Print what remains to be done and return the exit code."""
+    summaries = result.summaries
+    failed, unfinished = sum(len(s.failed) for s in summaries), sum(s.unfinished for s in summaries)
+    remaining = [f"{unfinished} cells remain"] if unfinished else []
+    if result.more:
+        left = result.all_combinations - result.combinations
+        not_begun = f"{left:,} of {result.all_combinations:,} combinations were not begun"
+        remaining.append(not_begun if left else "the tuning is not finished")
+    if remaining:
+        click.echo(f"{', and '.join(remaining)}; run the same command to continue", err=True)
+    if failed:
+        click.echo(f"{failed} cells failed; see the page for their logs", err=True)
+    for metric, cells in sorted(result.failed_metrics.items()):
+        which = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+        click.echo(
+            f"metric '{metric}' failed in {which} (other metrics are unaffected): {min(cells.values())}", err=True
+        )
+    return CELLS_FAILED if failed or result.failed_metrics else 0

@@ -1,0 +1,286 @@
+"""The parts of a search: rounds of cells, each chosen by the scores of those before, until rows are told apart.
+
+A board of the suite, which is a data set, profile and model, has a race of its own. What is asked for next depends on scores
+alone, so a search goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ltbench.cli.running.part_sources import Part
+from ltbench.core.words import counted
+from ltbench.planning.cell_templates import Wanted
+from ltbench.planning.combinations import Combination, LeftOut, suite_combinations
+from ltbench.planning.grid import chosen_rows
+from ltbench.planning.planner import Planner
+from ltbench.planning.selection import Compared, held_out_metric, test_metric
+from ltbench.records.from_store import valid_record
+from ltbench.records.record import validate
+from ltbench.records.search_file import Searched, SearchedRow
+from ltbench.search.halves import Halves
+from ltbench.search.race import Block, Race
+from ltbench.suite.suite import Suite, changed
+
+if TYPE_CHECKING:
+    from ltbench.executor import Context
+    from ltbench.planning.plan import Plan
+    from ltbench.planning.settings import Setting
+    from ltbench.records.tuning_file import TunedRow
+
+MOST_ROWS = 5000
+"""Combinations of a search, the simple ones first."""
+HALF = 0.5
+"""Where short trainings end."""
+Cell = tuple[int, int]
+"""Row and block."""
+
+
+class Limits(NamedTuple):
+    """What a search may spend besides time; None for no limit."""
+
+    cells: int | None = None
+    passes: float | None = None
+
+
+class _Board:
+    """The race of one data set, profile and model."""
+
+    def __init__(self, name: str, settings: Sequence[Setting], pairs: Sequence[tuple[int, int]]) -> None:
+        self.name = name
+        self.places = [(setting, seeds) for seeds in pairs for setting in settings]
+        self.blocks = [Block(setting.labels["imbalance_factor"], seeds) for setting, seeds in self.places]
+        self.race: Race
+        self.trainings: list[object] = []
+        """Of each row what tells which training it uses."""
+        self.metric: Compared
+        self.cells: dict[Cell, str] = {}
+        """Keys of the cells that were planned."""
+        self.halves = Halves()
+        self.half_cells: dict[Cell, str] = {}
+        self.told: set[Cell] = set()
+        self.stopped: dict[int, str] = {}
+        """Rows that were given up half-way, with the reason."""
+
+
+class SearchParts:
+    """Races the combinations of a suite, then tunes those in the lead if the suite tunes."""
+
+    def __init__(self, suite: Suite, context: Context, limits: Limits) -> None:
+        self._suite, self._context, self._limits = suite, context, limits
+        # A screening design is where a search begins, not all that it may run.
+        wide: dict[str, object] = (
+            {"strategy": "all", "screen_pairs": [], "screen_rows": None} if suite.strategy == "screen" else {}
+        )
+        plain = changed(suite, tune=None, **wide)
+        self._planner, self._scratch = (Planner(plain, context.registry, context.data_root) for _ in range(2))
+        self._rows = self._combinations(plain)
+        self._on_held_out = bool(suite.held_out)
+        self._boards = self._make_boards()
+        self._passes, self._rounds = 0.0, 0
+        self._pending: list[tuple[_Board, Cell]] = []
+        """Cells of the last round whose scores were not told yet."""
+        self._next: list[tuple[_Board, Cell]] | None = None
+        """Cells of the next round, if it is known."""
+        self.tuned: list[TunedRow] = []
+
+    def _combinations(self, suite: Suite) -> list[Combination]:
+        registry = self._context.registry
+        found = suite_combinations(suite, registry, chosen_rows(suite, registry, self._planner, left_out=False))
+        return list(itertools.islice((one for one in found if not isinstance(one, LeftOut)), MOST_ROWS))
+
+    def _make_boards(self) -> list[_Board]:
+        by_name: dict[str, list[Setting]] = {}
+        for setting in self._planner.settings:
+            name = ", ".join(setting.labels[field] for field in ("dataset", "profile", "model"))
+            by_name.setdefault(name, []).append(setting)
+        boards = []
+        for name, settings in by_name.items():
+            board = _Board(name, settings, self._suite.seed_pairs())
+            compared = held_out_metric if self._on_held_out else test_metric
+            board.metric = compared(self._suite.metric, settings[0].info.test_counts, self._context.registry)
+            board.trainings = [self._training(row, board) for row in self._rows]
+            board.race = Race(
+                [tuple((one.stage, one.label) for one in row.techniques) for row in self._rows], board.blocks,
+                sign=1 if board.metric.higher_is_better else -1, trainings=board.trainings,
+            )  # fmt: skip
+            boards.append(board)
+        return boards
+
+    def _training(self, row: Combination, board: _Board) -> object:
+        setting, seeds = board.places[0]
+        added = self._scratch.add(row, Wanted(settings=[setting], seeds=[seeds]))
+        return tuple(self._scratch.part.cells[added[0].key][0].spec["members"]) if added else row
+
+    # --- rounds --------------------------------------------------------------------------------------------------
+
+    def parts(self, workers: int) -> Iterator[Part]:
+        """Yield the rounds; see `PartSource`."""
+        while asked := self._ask():
+            self._next = None
+            self._rounds += 1
+            if self._rounds > 1 and (halves := self._add_halves(asked)):
+                yield Part(self._taken(), f"round {self._rounds}: first halves of {counted(halves, 'cell')}")
+                self._stop_half_way(asked)
+            self._pending = [one for one in asked if one[1][0] not in one[0].stopped]
+            for board, cell in self._pending:
+                self._add(board, cell)
+            if self._rounds == 1:
+                self._add_halves(asked)
+            names = dict.fromkeys(self._rows[row].label for _, (row, _) in self._pending)
+            about = (
+                f"round {self._rounds}: {counted(len(self._pending), 'cell')} of {counted(len(names), 'combination')}"
+            )
+            yield Part(self._taken(), about)
+            if not self._read():
+                return  # the run was stopped
+        if self._suite.tune is not None:
+            yield from self._tuning(workers)
+
+    def combinations(self, first: Plan) -> int:
+        """Return the number of combinations; see `PartSource`."""
+        return len(self._rows)
+
+    def _taken(self) -> Plan:
+        plan = self._planner.take(more=True)
+        self._passes += plan.passes_shared
+        return plan
+
+    def _ask(self) -> list[tuple[_Board, Cell]]:
+        """Return the cells of the next round; none if all rows are told apart, or the limits are reached."""
+        if self._next is not None:
+            return self._next
+        self._next = []
+        if self._limits.passes is not None and self._passes >= self._limits.passes:
+            return self._next
+        for board in self._boards:
+            left = len(self._rows) * len(board.blocks)
+            if self._limits.cells is not None:
+                left = self._limits.cells - sum(len(one.cells) for one in self._boards) - len(self._next)
+            cells = board.race.ask(max(left, 0))
+            self._next += [(board, cell) for cell in self._with_shared(board, cells)]
+        return self._next
+
+    def _with_shared(self, board: _Board, cells: Sequence[Cell]) -> list[Cell]:
+        """Return the cells, and those that need no other training, unless cells are what is limited."""
+        found = dict.fromkeys(cells)
+        if self._limits.cells is None:
+            for row, block in cells:
+                alike = (other for other, training in enumerate(board.trainings) if training == board.trainings[row])
+                found |= {(other, block): None for other in alike if (other, block) not in board.told}
+        return [cell for cell in found if cell[0] not in board.stopped]
+
+    def _add(self, board: _Board, cell: Cell, until: float | None = None) -> str | None:
+        """Plan a cell; return its key, or None if it cannot be planned."""
+        setting, seeds = board.places[cell[1]]
+        added = self._planner.add(self._rows[cell[0]], Wanted(settings=[setting], seeds=[seeds], until=until))
+        if until is None:
+            board.cells[cell] = added[0].key if added else ""
+        return added[0].key if added else None
+
+    def _read(self) -> bool:
+        """Tell the scores of the last round; return whether all are there."""
+        for board, cell in list(self._pending):
+            key = board.cells[cell]
+            record = valid_record(key, self._context.store) if key else None
+            if record is None and key:
+                return False
+            score = self._score(board, key)
+            board.race.tell(cell, score)
+            board.told.add(cell)
+            board.halves.add(*cell, end=score)
+            if (half := board.half_cells.get(cell)) is not None:
+                board.halves.add(*cell, half=self._score(board, half))
+            self._pending.remove((board, cell))
+        return True
+
+    def _score(self, board: _Board, key: str) -> float | None:
+        record = valid_record(key, self._context.store) if key else None
+        name = board.metric.name if self._on_held_out else board.metric.number
+        return None if record is None else validate(record).score(name)
+
+    # --- halves --------------------------------------------------------------------------------------------------
+
+    def _add_halves(self, asked: Sequence[tuple[_Board, Cell]]) -> int:
+        """Plan the first halves of trainings, where they are worth it; return their number.
+
+        In the first round of all, to learn whether they tell ranks; then of rows that were never run, if they do. Never of a
+        training that is in the store already.
+        """
+        found = 0
+        for board, cell in asked:
+            known = {row for row, _ in board.told}
+            verdict = board.halves.verdict()
+            wanted = self._rounds == 1 or (verdict is not None and verdict.carries and cell[0] not in known)
+            if not wanted or (self._is_done(board, cell) and not self._is_done(board, cell, HALF)):
+                continue
+            key = self._add(board, cell, HALF)
+            if key is not None:
+                board.half_cells[cell] = key
+                found += 1
+        return found
+
+    def _is_done(self, board: _Board, cell: Cell, until: float | None = None) -> bool:
+        """Whether the store has the record of a cell."""
+        setting, seeds = board.places[cell[1]]
+        added = self._scratch.add(self._rows[cell[0]], Wanted(settings=[setting], seeds=[seeds], until=until))
+        return bool(added) and self._context.store.status(added[0].key) is not None
+
+    def _stop_half_way(self, asked: Sequence[tuple[_Board, Cell]]) -> None:
+        """Give up rows that are surely worse than the leader half-way."""
+        for board, cell in asked:
+            if (key := board.half_cells.get(cell)) is None or cell in board.told:
+                continue
+            board.halves.add(*cell, half=self._score(board, key))
+            if board.halves.surely_worse(*cell, board.race.best):
+                board.stopped[cell[0]] = (
+                    f"surely worse than {self._rows[board.race.best].label} half-way through the training"
+                )
+                board.race.tell(cell, None)
+
+    # --- results -------------------------------------------------------------------------------------------------
+
+    @property
+    def searched(self) -> Searched:
+        """What was run so far."""
+        whole = self._read()
+        ended = "It was stopped; the same command continues it."
+        if whole and not self._ask():
+            over = self._limits.cells is not None or self._limits.passes is not None
+            ended = (
+                "It ended with its budget."
+                if over and not all(one.race.finished for one in self._boards)
+                else ("It ended as no row is likely to be better than the best one by more than half a point.")
+            )
+        cells = sum(len(board.told) for board in self._boards)
+        return Searched(
+            on="held_out" if self._on_held_out else "test",
+            metric=self._boards[0].metric.number,
+            rounds=self._rounds,
+            cells=cells,
+            all_cells=sum(len(self._rows) * len(board.blocks) for board in self._boards),
+            passes=self._passes,
+            ended=ended,
+            halves=" ".join(filter(None, (str(board.halves) for board in self._boards))),
+            rows=[row for board in self._boards for row in self._standing(board)],
+        )
+
+    def _standing(self, board: _Board) -> Iterator[SearchedRow]:
+        for number, standing in enumerate(board.race.standing()):
+            cells = sum(row == number for row, _ in board.told)
+            state, why = standing.state, standing.why
+            if number in board.stopped:
+                state, why = "stopped half-way", board.stopped[number]
+            yield SearchedRow(combination=self._rows[number].label, board=board.name, state=state, cells=cells, why=why)
+
+    def _tuning(self, workers: int) -> Iterator[Part]:
+        """Yield the parts of the tuning of the rows in the lead."""
+        from ltbench.tuning.tuner import Tuner
+
+        leading = {row.combination for row in self.searched.rows if row.state == "in the lead"}
+        tuner = Tuner(self._suite, self._context, [row for row in self._rows if row.label in leading])
+        for part in tuner.parts(workers):
+            self.tuned = tuner.tuned
+            yield Part(part.plan, part.about)
