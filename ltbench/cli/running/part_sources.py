@@ -26,10 +26,13 @@ class Part(NamedTuple):
 class PartSource(Protocol):
     """Where the parts of a run come from."""
 
-    tuned: list[TunedRow]
-    """How rows were tuned so far."""
-    searched: Searched | None
-    """What a search has run so far."""
+    @property
+    def tuned(self) -> list[TunedRow]:
+        """How rows were tuned so far."""
+
+    @property
+    def searched(self) -> Searched | None:
+        """What a search has run so far."""
 
     def parts(self, workers: int) -> Iterator[Part]:
         """Yield the parts; each has to be run before the next one is asked for."""

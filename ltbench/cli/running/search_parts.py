@@ -19,9 +19,10 @@ from ltbench.planning.planner import Planner
 from ltbench.planning.selection import Compared, held_out_metric, test_metric
 from ltbench.records.from_store import valid_record
 from ltbench.records.record import validate
-from ltbench.records.search_file import Searched, SearchedRow
+from ltbench.records.search_file import Searched, SearchedRow, State
 from ltbench.search.halves import Halves
-from ltbench.search.race import Block, Race
+from ltbench.search.race import MARGIN, Race
+from ltbench.search.standing import Block, Standing
 from ltbench.suite.suite import Suite, changed
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class SearchParts:
         while asked := self._ask():
             self._next = None
             self._rounds += 1
+            self._pending = list(asked)
             if self._rounds > 1 and (halves := self._add_halves(asked)):
                 yield Part(self._taken(), f"round {self._rounds}: first halves of {counted(halves, 'cell')}")
                 self._stop_half_way(asked)
@@ -159,9 +161,18 @@ class SearchParts:
             left = len(self._rows) * len(board.blocks)
             if self._limits.cells is not None:
                 left = self._limits.cells - sum(len(one.cells) for one in self._boards) - len(self._next)
-            cells = board.race.ask(max(left, 0))
+            # The row that all others of the page are compared with is run in any case.
+            cells = [] if self._rounds else self._of_reference(board)[: max(left, 0)]
+            cells += board.race.ask(max(left - len(cells), 0))
             self._next += [(board, cell) for cell in self._with_shared(board, cells)]
         return self._next
+
+    def _of_reference(self, board: _Board) -> list[Cell]:
+        """Return the cells of the reference of the suite with the first pair of seeds."""
+        labels = {label for text in self._suite.reference for label in _labels(self._context, text)}
+        row = next((n for n, one in enumerate(self._rows) if {part.label for part in one.techniques} == labels), None)
+        first = board.blocks[0].seeds
+        return [(row, n) for n, block in enumerate(board.blocks) if row is not None and block.seeds == first]
 
     def _with_shared(self, board: _Board, cells: Sequence[Cell]) -> list[Cell]:
         """Return the cells, and those that need no other training, unless cells are what is limited."""
@@ -183,9 +194,8 @@ class SearchParts:
     def _read(self) -> bool:
         """Tell the scores of the last round; return whether all are there."""
         for board, cell in list(self._pending):
-            key = board.cells[cell]
-            record = valid_record(key, self._context.store) if key else None
-            if record is None and key:
+            key = board.cells.get(cell)
+            if key is None or (key and valid_record(key, self._context.store) is None):
                 return False
             score = self._score(board, key)
             board.race.tell(cell, score)
@@ -234,10 +244,12 @@ class SearchParts:
             if (key := board.half_cells.get(cell)) is None or cell in board.told:
                 continue
             board.halves.add(*cell, half=self._score(board, key))
-            if board.halves.surely_worse(*cell, board.race.best):
-                board.stopped[cell[0]] = (
-                    f"surely worse than {self._rows[board.race.best].label} half-way through the training"
-                )
+            best = board.race.best
+            if best is not None and board.halves.surely_worse(*cell, best):
+                name = self._rows[best].label
+                board.stopped[cell[0]] = f"surely worse than {name} half-way through the training"
+        for board, cell in asked:
+            if cell[0] in board.stopped:
                 board.race.tell(cell, None)
 
     # --- results -------------------------------------------------------------------------------------------------
@@ -245,35 +257,46 @@ class SearchParts:
     @property
     def searched(self) -> Searched:
         """What was run so far."""
-        whole = self._read()
         ended = "It was stopped; the same command continues it."
-        if whole and not self._ask():
-            over = self._limits.cells is not None or self._limits.passes is not None
-            ended = (
-                "It ended with its budget."
-                if over and not all(one.race.finished for one in self._boards)
-                else ("It ended as no row is likely to be better than the best one by more than half a point.")
-            )
-        cells = sum(len(board.told) for board in self._boards)
+        if self._read() and not self._ask():
+            ended = "It ended with its budget."
+            if all(board.race.ended for board in self._boards):
+                ended = "It ended as every combination that may be the best one was run in all blocks."
+            if any(board.race.ended == "decided" for board in self._boards):
+                ended = f"It ended as no combination is likely to be better than the best one by more than {MARGIN:g} points."
         return Searched(
             on="held_out" if self._on_held_out else "test",
             metric=self._boards[0].metric.number,
             rounds=self._rounds,
-            cells=cells,
+            cells=sum(len(board.told) for board in self._boards),
             all_cells=sum(len(self._rows) * len(board.blocks) for board in self._boards),
             passes=self._passes,
             ended=ended,
             halves=" ".join(filter(None, (str(board.halves) for board in self._boards))),
-            rows=[row for board in self._boards for row in self._standing(board)],
+            rows=[row for board in self._boards for row in self._standings(board)],
         )
 
-    def _standing(self, board: _Board) -> Iterator[SearchedRow]:
-        for number, standing in enumerate(board.race.standing()):
-            cells = sum(row == number for row, _ in board.told)
-            state, why = standing.state, standing.why
-            if number in board.stopped:
-                state, why = "stopped half-way", board.stopped[number]
-            yield SearchedRow(combination=self._rows[number].label, board=board.name, state=state, cells=cells, why=why)
+    def _standings(self, board: _Board) -> Iterator[SearchedRow]:
+        for standing in board.race.standings():
+            row = standing.row
+            state, why = self._state(standing)
+            if row in board.stopped:
+                state, why = "stopped half-way", board.stopped[row]
+            yield SearchedRow(
+                combination=self._rows[row].label, board=board.name, state=state, cells=standing.cells, why=why
+            )
+
+    def _state(self, standing: Standing) -> tuple[State, str]:
+        out = standing.dropped
+        better = "" if out is None or out.than is None else self._rows[out.than].label
+        if out is not None and out.why == "failed":
+            return "failed", "a cell failed"
+        if standing.cells == 0:
+            why = f"believed to be worse than {better}, by what its techniques add in rows that were run"
+            return "never run", "the search ended before" if out is None else why
+        if out is None:
+            return "in the lead", ""
+        return "surely worse", f"{'significantly' if out.why == 'tests' else 'believed to be'} worse than {better}"
 
     def _tuning(self, workers: int) -> Iterator[Part]:
         """Yield the parts of the tuning of the rows in the lead."""
@@ -284,3 +307,7 @@ class SearchParts:
         for part in tuner.parts(workers):
             self.tuned = tuner.tuned
             yield Part(part.plan, part.about)
+
+
+def _labels(context: Context, text: str) -> list[str]:
+    return [technique.label for technique in context.registry.parse_all(text)]

@@ -1,0 +1,203 @@
+"""`ltbench search`, from the command to its page."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from support import call, suite_source
+
+from ltbench.leaderboard.publish import load
+from ltbench.records.records_file import read_records_file
+from ltbench.records.search_file import Searched, read_search
+
+RECIPE = {"epochs": 2, "batch_size": 16, "lr": 0.1, "precision": "fp32"}
+TECHNIQUES = ["cb_sampler", "mixup", "tta", "logit_adjust_posthoc", "ens"]
+
+
+def places(folder: Path) -> list[str]:
+    return [f"--{option}={folder / name}" for option, name in (("store", "store"), ("leaderboards", "leaderboards"))]
+
+
+def source(name: str = "raced", **fields: object) -> str:
+    required = {
+        "imbalance_factors": [50, 100],
+        "models": ["convnet[width=4]"],
+        "seeds": [0, 1],
+        "techniques": TECHNIQUES,
+    }
+    return suite_source(name, RECIPE, **(required | fields))
+
+
+def search(folder: Path, *words: object, name: str = "raced") -> Path:
+    done = call("search", folder / f"{name}.toml", "--executor", "inline", *places(folder), *words)
+    assert done.return_value == 0, done.output
+    return folder / "leaderboards" / "local" / f"{name}-search"
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which 32 combinations were searched with a budget of 12 of 128 cells."""
+    folder = tmp_path_factory.mktemp("raced")
+    (folder / "raced.toml").write_text(source())
+    search(folder, "--budget", "12cells")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(raced: Path) -> Path:
+    return raced / "leaderboards" / "local" / "raced-search"
+
+
+def searched(page: Path) -> Searched:
+    found = read_search(page / "search.json")
+    assert found is not None
+    return found
+
+
+def test_a_budget_of_cells_is_kept_and_the_rest_never_run(page: Path) -> None:
+    found = searched(page)
+    assert (found.cells, found.all_cells) == (12, 32 * 2 * 2)
+    assert len(found.rows) == 32
+    records = read_records_file(page / "records.jsonl").records
+    assert len(records) == 12
+    for row in found.rows:
+        assert row.cells == sum(record.label == row.combination for record in records)
+        assert (row.cells == 0) == (row.state == "never run")
+        assert row.state == "in the lead" or row.why
+
+
+def test_the_baseline_is_run_whatever_the_race_asks_for(page: Path) -> None:
+    baseline = next(row for row in searched(page).rows if row.combination == "baseline")
+    assert baseline.cells >= 2
+
+
+def test_what_was_never_run_has_no_row_and_no_rank(page: Path) -> None:
+    text = (page / "README.md").read_text()
+    never = [row.combination for row in searched(page).rows if not row.cells]
+    ranked = {row.label for board in load(page).boards for table in board.all_tables for row in table.rows}
+    assert never
+    assert ranked.isdisjoint(never)
+    section = text[text.index("## Search") :]
+    folded = section[: section.index("</details>")]
+    assert f"{len(never)} combinations never run" in folded
+    for combination in never:
+        assert re.search(rf"^\| {re.escape(combination)} +\| ", folded, re.MULTILINE), combination
+
+
+def test_page_and_terminal_say_first_what_was_run(raced: Path, page: Path) -> None:
+    said = f"A search ran 12 of 128 cells, and {sum(row.cells > 0 for row in searched(page).rows)} of 32 combinations."
+    text = (page / "README.md").read_text()
+    assert text.index(said) < text.index("## Search")
+    shown = call("leaderboard", "local/raced-search", places(raced)[1], width=200).stdout
+    assert said in shown
+    assert "## Missing cells" not in text
+    assert "It ended with its budget." in text
+
+
+def test_the_command_of_the_page_is_a_search(raced: Path, page: Path) -> None:
+    text = (page / "README.md").read_text()
+    (command,) = re.findall(r"^ltbench .*$", text, re.MULTILINE)
+    assert command.startswith("ltbench search ")
+    assert "suite.toml" in command
+
+
+def test_the_same_search_runs_nothing_and_a_larger_budget_goes_on(raced: Path, page: Path) -> None:
+    before = {path.name: path.read_bytes() for path in page.iterdir() if path.is_file()}
+    again = call(
+        "search", raced / "raced.toml", "--executor", "inline", *places(raced), "--budget", "12cells", "--json"
+    )
+    assert json.loads(again.stdout)["executed"] == {"fit": 0, "predict": 0, "cell": 0}
+    assert {path.name: path.read_bytes() for path in page.iterdir() if path.is_file()} == before
+    first = {record.id for record in read_records_file(page / "records.jsonl").records}
+    search(raced, "--budget", "14cells")
+    more = {record.id for record in read_records_file(page / "records.jsonl").records}
+    assert first < more
+    assert len(more) == 14
+
+
+def test_the_number_of_workers_changes_nothing(raced: Path, tmp_path: Path) -> None:
+    (tmp_path / "raced.toml").write_text(source())
+    done = call("search", tmp_path / "raced.toml", "--workers", 2, *places(tmp_path), "--budget", "12cells")
+    assert done.return_value == 0
+    mine = searched(tmp_path / "leaderboards" / "local" / "raced-search")
+    (tmp_path / "inline").mkdir()
+    (tmp_path / "inline" / "raced.toml").write_text(source())
+    other = searched(search(tmp_path / "inline", "--budget", "12cells"))
+    assert mine == other
+
+
+def test_a_search_that_was_stopped_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "raced.toml").write_text(source(techniques=["cb_sampler", "tta"]))
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    (whole / "raced.toml").write_text(source(techniques=["cb_sampler", "tta"]))
+    expected = searched(search(whole))
+    stopped = search(tmp_path, "--budget", "0.001s")
+    assert not (stopped / "search.json").exists() or "It was stopped" in searched(stopped).ended
+    assert searched(search(tmp_path)).rows == expected.rows
+
+
+def test_without_a_budget_it_ends_when_rows_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "raced.toml").write_text(source(techniques=["cb_sampler", "tta"], seeds=[0, 1, 2]))
+    found = searched(search(tmp_path))
+    assert found.ended.startswith("It ended as")
+    assert found.cells <= found.all_cells == 4 * 2 * 3
+    assert any(row.state == "in the lead" for row in found.rows)
+
+
+def test_rows_that_need_no_other_training_come_along_unless_cells_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "raced.toml").write_text(source(techniques=["tta", "logit_adjust_posthoc"], imbalance_factors=[100]))
+    found = searched(search(tmp_path, "--budget", "1kpasses"))
+    # A single round: the four rows share the trainings of the first one.
+    assert found.rounds == 1
+    assert len({row.cells for row in found.rows}) == 1
+
+
+def test_held_out_images_are_what_decides_where_there_are_some(tmp_path: Path) -> None:
+    (tmp_path / "raced.toml").write_text(source(techniques=["cb_sampler"], held_out=0.2))
+    page = search(tmp_path)
+    assert searched(page).on == "held_out"
+    assert searched(page).metric == "balanced_accuracy"
+    assert "Rows were compared by balanced accuracy on held-out images" in (page / "README.md").read_text()
+
+
+def test_first_halves_are_on_no_page_and_not_trained_where_the_whole_is_there(tmp_path: Path) -> None:
+    (tmp_path / "raced.toml").write_text(source())
+    page = search(tmp_path, "--budget", "12cells")
+    assert not any(record.is_partial for record in read_records_file(page / "records.jsonl").records)
+    ran = json.loads(
+        call("run", "--suite", tmp_path / "raced.toml", "--executor", "inline", *places(tmp_path), "--json").stdout
+    )
+    assert ran["executed"]["fit"] > 0
+    fresh = call(
+        "search", tmp_path / "raced.toml", "--executor", "inline", *places(tmp_path), "--budget", "40cells", "--json"
+    )
+    assert json.loads(fresh.stdout)["executed"]["fit"] == 0
+
+
+def test_search_and_tuning_compose(tmp_path: Path) -> None:
+    text = source(techniques=["cb_sampler"], imbalance_factors=[100])
+    (tmp_path / "raced.toml").write_text(text + "\n[tune]\ntrials = 2\n")
+    page = search(tmp_path)
+    labels = {record.label for record in load(page).records}
+    leading = {row.combination for row in searched(page).rows if row.state == "in the lead"}
+    tuned = {
+        label.removesuffix(" + tuned (2)").replace("tuned (2)", "baseline") for label in labels if "tuned" in label
+    }
+    assert tuned == leading
+
+
+def test_a_screening_suite_is_searched_over_all_combinations(tmp_path: Path) -> None:
+    (tmp_path / "raced.toml").write_text(source(strategy="screen", screen_rows=8))
+    assert len(searched(search(tmp_path, "--budget", "10cells")).rows) == 32
+
+
+def test_it_is_published_with_what_was_run(raced: Path, page: Path) -> None:
+    done = call("publish", "raced-search", places(raced)[1])
+    assert done.exit_code == 0, done.output
+    published = raced / "leaderboards" / "raced-search"
+    assert (published / "search.json").read_bytes() == (page / "search.json").read_bytes()
+    assert "## Search" in (published / "README.md").read_text()
