@@ -32,7 +32,7 @@ def make(key, *parents, kind="fit", **spec):
 
 
 def plan(*jobs):
-    return SimpleNamespace(jobs={job.key: job for job in jobs})
+    return SimpleNamespace(jobs={job.key: job for job in jobs}, passes={job.key: 10.0 for job in jobs})
 
 
 def context(root, *, ttl=60.0):

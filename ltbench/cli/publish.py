@@ -46,7 +46,7 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
     """
     from ltbench.cli.running.page_of_run import NAME, SUITE_FILE
     from ltbench.leaderboard.publish import read_folder, update_readme, write_folder
-    from ltbench.records import tuning_file, verifications
+    from ltbench.records import search_file, tuning_file, verifications
     from ltbench.records.locations import LOCAL, published
     from ltbench.records.merging import kept_from_other_machines
     from ltbench.records.record import write_atomic
@@ -86,6 +86,8 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
     tuned = [row for folder in (target, source) for row in tuning_file.read_tuning(folder / tuning_file.FILE)]
     if tuned:
         tuning_file.write_tuning(target / tuning_file.FILE, tuned)
+    if (searched := search_file.read_search(source / search_file.FILE)) is not None:
+        search_file.write_search(target / search_file.FILE, searched)
     written, _ = write_folder(target, facts, merged)
     return [*written, *update_readme(target, readme or leaderboards.parent / "README.md")]
 

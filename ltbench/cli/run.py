@@ -25,14 +25,16 @@ from ltbench.cli.options import (
 )
 from ltbench.cli.output import print_json
 from ltbench.cli.running.damage import reporting_damage
+from ltbench.cli.running.part_sources import SuiteParts
 from ltbench.cli.running.parts import RunResult, run_parts
-from ltbench.cli.units import Size, Span
+from ltbench.cli.units import Size, Span, Spendable, Spending
 from ltbench.errors import CELLS_FAILED, UsageError
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.publish import SuiteFolder
     from ltbench.registry.discovery import PluginSelection
     from ltbench.store.quarantine import Damage
+    from ltbench.suite.suite import Suite
 
 SHOWN = 20
 """Most rows per table that a run prints at its end."""
@@ -40,7 +42,9 @@ SHOWN = 20
 
 @click.command("run")
 @suite_options
-@click.option("--budget", type=Span(), metavar="TIME", help="Start no new jobs after this time: 90s, 10m, 2h.")
+@click.option("--budget", type=Spending(), metavar="AMOUNT",
+              help="Start no new jobs after this time (90s, 10m, 2h), number of cells (100cells), or passes of an image through "
+                   "a network (20Mpasses).")  # fmt: skip
 @click.option("--executor", "executor_name", metavar="NAME[OPTIONS]",
               help="Where jobs run: local (worker processes), inline (this process, for debugging), "
                    "dask[scheduler=tcp://host:port] (other machines), or a plugin's.  "
@@ -70,7 +74,7 @@ SHOWN = 20
 @cell_options
 @plugin_options
 def command(
-    choice: PluginSelection, data_root: Path, store_path: Path, budget: float | None, executor_name: str | None,
+    choice: PluginSelection, data_root: Path, store_path: Path, budget: Spendable | None, executor_name: str | None,
     workers: int | None, retries: int, timeout: float | None, memory: int | None, pdb: bool, retry_failed: bool,
     no_sharing: bool, rerun_stale: bool, name: str | None, is_replaced: bool, is_published: bool, leaderboards: Path, as_json: bool, cell: str | None, records: Path | None,
     **asked: Any,
@@ -90,6 +94,7 @@ def command(
     from ltbench.executor import Context, Terms
     from ltbench.executors.debugger import chosen_work
     from ltbench.planning.settings import data_uses
+    from ltbench.running.budget import Budget
     from ltbench.running.options import RunOptions
     from ltbench.running.run_log import RunLog
     from ltbench.store.store import Store
@@ -99,7 +104,11 @@ def command(
     store = Store(store_path)
     context = Context(store=store, registry=registry, data_root=data_root)
     options = RunOptions(
-        budget=budget, retries=retries, retry_failed=retry_failed, rerun_stale=rerun_stale, sharing=not no_sharing
+        budget=None if budget is None else Budget(**budget),
+        retries=retries,
+        retry_failed=retry_failed,
+        rerun_stale=rerun_stale,
+        sharing=not no_sharing,
     )
     one_cell = cell is not None or records is not None
     suite = None if one_cell else asked_suite(registry, **asked)
@@ -110,10 +119,8 @@ def command(
 
         with offer.make(context, terms) as executor:
             return run_cell(cell, places_of(records, leaderboards), context, executor, options, as_json=as_json)
-    if is_published and no_sharing:
-        raise UsageError(
-            "--publish has no effect with --no-sharing", why="no page is written", fix="remove one of them"
-        )
+    if no_sharing:
+        _check_without_sharing(suite, is_published=is_published)
     for line in dropped_lines(data_uses(suite, registry, data_root)):
         click.echo(line, err=True)
     page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name)
@@ -134,7 +141,7 @@ def command(
             store, command=["ltbench", *sys.argv[1:]], suite=suite.name, executor=offer.name, workers=executor.slots
         ) as log,
     ):
-        result = run_parts(suite, context, executor, options, log=log, page=page)
+        result = run_parts(SuiteParts(suite, context), context, executor, options, log=log, page=page)
     if log.problem:
         click.echo(f"warning: {log.problem}", err=True)
     if as_json:
@@ -152,6 +159,16 @@ def command(
     if is_published and page.file.is_file():
         print_published(publish_page(page.folder.name, leaderboards, None, is_replaced=is_replaced))
     return _report(result)
+
+
+def _check_without_sharing(suite: Suite, *, is_published: bool) -> None:
+    if is_published:
+        raise UsageError(
+            "--publish has no effect with --no-sharing", why="no page is written", fix="remove one of them"
+        )
+    if suite.tune is not None:
+        raise UsageError("a suite with [tune] cannot run with --no-sharing", why="the trials of its rows share trainings",
+                         fix="remove one of them")  # fmt: skip
 
 
 def _show(loaded: SuiteFolder, published: Sequence[Path]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import click
 
 _SPAN = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[smhd])\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SPENT = re.compile(r"(?P<number>\d+(\.\d+)?) ?(?P<prefix>[kMG]?)(?P<unit>cells?|pass(es)?)\Z")
+_THOUSANDS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 _SIZE = re.compile(r"(?P<number>\d+(\.\d+)?) ?(?P<unit>[kmgt]i?b)\Z", re.IGNORECASE)
 _BYTES = {f"{prefix}b": 1000**power for power, prefix in enumerate("kmgt", 1)}
 _BYTES |= {f"{prefix}ib": 1024**power for power, prefix in enumerate("kmgt", 1)}
@@ -41,3 +43,30 @@ class Size(click.ParamType[int]):
         if size <= 0:
             self.fail(f"'{value}' is not a size such as 500MB, 4GB or 1.5GiB", param, ctx)
         return size
+
+
+class Spendable(TypedDict, total=False):
+    """What a run may spend: one of these."""
+
+    seconds: float
+    cells: int
+    passes: float
+
+
+class Spending(click.ParamType[Spendable]):
+    """A duration, a number of cells, or of passes: 10m, 100cells, 20Mpasses."""
+
+    name = "amount"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Spendable:
+        if isinstance(value, dict):
+            return cast("Spendable", value)
+        if _SPAN.match(str(value)):
+            return Spendable(seconds=Span().convert(value, param, ctx))
+        match = _SPENT.match(str(value))
+        number = 0.0 if match is None else float(match["number"]) * _THOUSANDS[match["prefix"]]
+        if match is not None and match["unit"].startswith("pass") and number > 0:
+            return Spendable(passes=number)
+        if match is None or number < 1 or number != int(number):
+            self.fail(f"'{value}' is no amount such as 10m, 100cells or 20Mpasses", param, ctx)
+        return Spendable(cells=int(number))

@@ -24,7 +24,7 @@ The specs:
                 "view": "identity" | {"technique": technique, "name"}, "features": true or omitted}
     cell       {"kind": "cell", "protocol", "members": [fit key, ...], "view": technique, "posthoc": technique | null,
                 "ensemble": technique, "splits": ["held_out"] for a trial of tuning, which never sees test images; omitted
-                for the usual splits}
+                for the usual splits; "until": fraction at which its trainings are cut short, otherwise omitted}
 
 A fit is a trajectory: its key names the state at the end of its last segment, wherever it was resumed. Two fits whose
 segments begin alike pass through the same states, so one can resume from a state of the other.
@@ -96,6 +96,11 @@ def passes_through(fit: Spec, start: Spec) -> bool:
     # The learning rates of a restarted segment depend on its length, so a shorter segment is another training.
     ends_in_it = last["until"] == end or (last["until"] < end and not last["restart"])
     return ends_in_it and [*parts[:-1], parts[-1] | {"until": last["until"]}] == first
+
+
+def is_partial(cell: Mapping[str, Any]) -> bool:
+    """Whether a cell is on no page: a trial of tuning, or the first part of a training. cell: its spec."""
+    return "splits" in cell or "until" in cell
 
 
 def splits_of(cell: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, ...]:

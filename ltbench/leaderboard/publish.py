@@ -24,6 +24,7 @@ from ltbench.leaderboard.page.claim_verdicts import Verdict, judge
 from ltbench.leaderboard.page.missing_metrics import mark_missing_metrics, missing_metrics
 from ltbench.leaderboard.page.page import failure_numbers, group_failures, page
 from ltbench.leaderboard.page.readme_block import claims_block, compact_block
+from ltbench.leaderboard.page.search_section import search_notice
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, mark_self_reported, verification_notes
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
@@ -38,6 +39,8 @@ from ltbench.records.merging import merge
 from ltbench.records.record import Record, sort_key, write_atomic
 from ltbench.records.records_file import FILE as RECORDS
 from ltbench.records.records_file import RecordsFile, read_records_file, records_file, write_records_file
+from ltbench.records.search_file import FILE as SEARCH
+from ltbench.records.search_file import Searched, read_search
 from ltbench.records.tuning_file import FILE as TUNING
 from ltbench.records.tuning_file import TunedRow, read_tuning
 from ltbench.records.verifications import FILE as VERIFIED
@@ -62,6 +65,8 @@ class SuiteFolder(msgspec.Struct, frozen=True, dict=True):
     trust: VerificationNotes
     tuned: list[TunedRow] = []
     """How its rows were tuned."""
+    searched: Searched | None = None
+    """What a search has run; None for a page that shows all rows of its suite."""
 
     # Once for page, README, report and terminal: of ten thousand records they take seconds.
     @cached_property
@@ -72,7 +77,7 @@ class SuiteFolder(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def answer(self) -> list[str]:
         """The answer of the page in a few sentences."""
-        return answer(self.boards, self.analyses, self.judged_claims)
+        return [*search_notice(self.searched), *answer(self.boards, self.analyses, self.judged_claims)]
 
     @cached_property
     def judged_claims(self) -> list[Verdict]:
@@ -151,6 +156,7 @@ def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> Suit
         records_file=content,
         trust=verification_notes(content, status),
         tuned=tuned,
+        searched=read_search(folder / SEARCH),
     )
 
 
@@ -169,7 +175,9 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     with_columns = msgspec.structs.replace(facts, columns=loaded.columns)
     figures = place_figures(with_columns, loaded.records, analyses, loaded.boards)
     files = {
-        loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses, loaded.tuned),
+        loaded.folder / PAGE: page(
+            facts, loaded.records, loaded.boards, figures, loaded.trust, analyses, loaded.tuned, loaded.searched
+        ),
         loaded.folder / SHEET: table_csv(loaded.boards),
         loaded.folder / EFFECTS: effects_csv(analyses),
     }

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import msgspec
 
 from ltbench.core.spec import canonical
-from ltbench.records.record import TUNED, Record
+from ltbench.records.comparability import TUNED
+from ltbench.records.record import Record
 from ltbench.records.tuning_file import TunedRow
 
 

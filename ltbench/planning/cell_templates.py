@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -37,6 +38,17 @@ class Training(NamedTuple):
     """Passes of a cell without sharing: its complete trainings and its predictions."""
     notes: list[str]
     """Notes for the leaderboard."""
+
+
+class Wanted(NamedTuple):
+    """Which cells of a combination to add; by default those of the suite."""
+
+    recipe: Recipe | None = None
+    settings: Sequence[Setting] | None = None
+    seeds: Sequence[tuple[int, int]] | None = None
+    """Pairs of subset seed and training seed."""
+    until: float | None = None
+    """Where trainings are cut short, as a fraction of their length: cells of no page, see `Record.is_partial`."""
 
 
 class AddedCell(NamedTuple):

@@ -98,6 +98,20 @@ class Members:
         _check_phases(combination, fits, self._spec)
         return fits
 
+    def cut_short(self, combination: Combination, members: Sequence[MemberFit], until: float) -> list[MemberFit]:
+        """Return trainings that end earlier, at a fraction of their length.
+
+        Raises `CannotBePlanned` if one has no state there, or a technique of the cell has no effect so early.
+        """
+        parts = [cut(member.segments, until) for member in members]
+        short = [
+            member._replace(segments=part) for member, part in zip(members, parts, strict=True) if part is not None
+        ]
+        if len(short) < len(members):
+            raise CannotBePlanned(f"a training has no state at {until:g} of its length")
+        _check_phases(combination, short, self._spec)
+        return short
+
     def _fit(
         self, combination: Combination, ensemble: Ensemble, member: Member, setting: Setting, recipe: Recipe
     ) -> MemberFit:

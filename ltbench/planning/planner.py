@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from ltbench.executor import Techniques
 from ltbench.jobs.evidence import Needed
 from ltbench.jobs.evidence import notes as notes_on_evidence
 from ltbench.jobs.named_technique import leaving_no_state
-from ltbench.planning.cell_templates import AddedCell, Part, Template, Training
+from ltbench.planning.cell_templates import AddedCell, Part, Template, Training, Wanted
 from ltbench.planning.combinations import Combination, LeftOut, why_unsuited
 from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.members import MemberFit, Members, unsuited_member
@@ -84,15 +84,10 @@ class Planner:
         builder = SegmentBuilder(regimes, self._baselines, named, self._spec)
         self._members = Members(builder, self._regime, self._first_call, named, self._spec)
 
-    def add(
-        self, combination: Combination, recipe: Recipe | None = None, settings: Sequence[Setting] | None = None
-    ) -> list[AddedCell]:
-        """Add the cells of a combination, one for each recipe, seed pair and setting, and return them.
-
-        recipe, settings: in place of those of the suite.
-        """
+    def add(self, combination: Combination, wanted: Wanted = Wanted()) -> list[AddedCell]:  # noqa: B008 - immutable
+        """Add the cells of a combination, one for each recipe, seed pair and setting, and return them."""
         try:
-            trainings = self._trainings(combination, recipe, settings)
+            trainings = self._trainings(combination, wanted)
         except CannotBePlanned as reason:
             self.part.left_out.append(LeftOut(combination, str(reason)))
             return []
@@ -102,7 +97,7 @@ class Planner:
         for template, made in trainings:
             found = list(map(self._reason_against, made))
             reasons |= dict.fromkeys(filter(None, found))
-            for seeds in self._seed_pairs:
+            for seeds in self._seed_pairs if wanted.seeds is None else wanted.seeds:
                 for training, why in zip(made, found, strict=True):
                     if not why:
                         key = self._add_cell(template, training, *seeds)
@@ -148,16 +143,18 @@ class Planner:
         return len(self._seed_pairs) * sum(training.cost_unshared for training in trainings)
 
     def _trainings(
-        self, combination: Combination, recipe: Recipe | None = None, settings: Sequence[Setting] | None = None
+        self,
+        combination: Combination,
+        wanted: Wanted = Wanted(),  # noqa: B008 - immutable
     ) -> list[tuple[Template, list[Training]]]:
         """Return, for each recipe, the trainings of a combination in all settings. Raises `CannotBePlanned`."""
         self._members.forget()
-        recipes = self._recipes if recipe is None else [recipe.resolved()]
-        templates = [self._template(combination, recipe) for recipe in recipes]
-        chosen = self.settings if settings is None else settings
-        return [(each, [self._training(combination, each, one) for one in chosen]) for each in templates]
+        recipes = self._recipes if wanted.recipe is None else [wanted.recipe.resolved()]
+        templates = [self._template(combination, recipe, wanted.until) for recipe in recipes]
+        chosen = self.settings if wanted.settings is None else wanted.settings
+        return [(each, [self._training(combination, each, one, wanted.until) for one in chosen]) for each in templates]
 
-    def _template(self, combination: Combination, recipe: Recipe) -> Template:
+    def _template(self, combination: Combination, recipe: Recipe, until: float | None = None) -> Template:
         picked = combination.by_stage
         posthoc = self._pick(combination, "posthoc", Posthoc) if "posthoc" in picked else None
         view = self._pick(combination, "view", View)
@@ -178,6 +175,7 @@ class Planner:
                 "posthoc": None if posthoc is None else self._spec(posthoc),
                 "ensemble": self._spec(ensemble),
                 **({"splits": ["held_out"]} if self._trials else {}),
+                **({} if until is None else {"until": until}),
             },
             extra={
                 "combination": combination.stated,
@@ -194,10 +192,14 @@ class Planner:
         """Watch the first call of a technique, because this process may run jobs, and it starts the workers."""
         return leaving_no_state(self._registry, technique, "plan")
 
-    def _training(self, combination: Combination, template: Template, setting: Setting) -> Training:
+    def _training(
+        self, combination: Combination, template: Template, setting: Setting, until: float | None = None
+    ) -> Training:
         with self._first_call(template.ensemble):
             picked = list(template.ensemble.members(setting.counts))
         members = self._members.fits(combination, template.ensemble, picked, setting, template.recipe)
+        if until is not None:
+            members = self._members.cut_short(combination, members, until)
         cost = sum(member.passes(sum(setting.counts), self._repeats) for member in members)
         splits = splits_of(template.spec, setting.data)
         predicted = sum(map(setting.images_in, Needed.of(template.posthoc, splits).splits))

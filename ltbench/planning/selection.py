@@ -18,8 +18,8 @@ from ltbench.planning.trajectory import Segments, cut
 from ltbench.stages import Metric
 
 
-class HeldOutMetric(NamedTuple):
-    """The number by which trials or epochs are compared on held-out images."""
+class Compared(NamedTuple):
+    """A number by which trials, epochs or rows are compared."""
 
     number: str
     """Its name, without prefix: `balanced_accuracy`."""
@@ -29,7 +29,7 @@ class HeldOutMetric(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name of the number in a record."""
+        """The name of the number on held-out images in a record."""
         return HELD_OUT + self.number
 
     @property
@@ -42,20 +42,32 @@ class HeldOutMetric(NamedTuple):
         }
 
 
-def held_out_metric(metric: str, test_counts: Sequence[int], registry: Techniques) -> HeldOutMetric:
+def held_out_metric(metric: str, test_counts: Sequence[int], registry: Techniques) -> Compared:
     """Return what ranks a page with this metric, for held-out images.
 
     These are long-tailed, like the training subset. What top-1 accuracy on a balanced test split would be is estimated by
     balanced accuracy. test_counts: images of each class in the test split. Raises `UsageError` if no metric has it.
     """
     metric = metric.removeprefix(HELD_OUT)
-    balanced = len({count for count in test_counts if count}) == 1
-    number = BALANCED if not metric or (metric == TOP1 and balanced) else metric
+    number = BALANCED if not metric or (metric == TOP1 and _is_balanced(test_counts)) else metric
+    return _metric_with(number, registry)
+
+
+def test_metric(metric: str, test_counts: Sequence[int], registry: Techniques) -> Compared:
+    """Return what ranks a page with this metric, on test images: by default top-1 accuracy, or balanced accuracy."""
+    return _metric_with(metric or (TOP1 if _is_balanced(test_counts) else BALANCED), registry)
+
+
+def _is_balanced(counts: Sequence[int]) -> bool:
+    return len({count for count in counts if count}) == 1
+
+
+def _metric_with(number: str, registry: Techniques) -> Compared:
     for kind in registry.of(Metric.stage).values():
         if issubclass(kind, Metric):
             for column in kind.columns:
                 if column.name == number:
-                    return HeldOutMetric(number, column.higher_is_better, registry.spec(kind()))
+                    return Compared(number, column.higher_is_better, registry.spec(kind()))
     raise UsageError(f"no installed metric has the number '{number}', by which trials and epochs are compared",
                      fix="set metric in the suite, or use the built-in plugins")  # fmt: skip
 

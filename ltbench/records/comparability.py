@@ -40,6 +40,10 @@ MAY_DIFFER: Final[Mapping[str, str]] = {
 }
 """Parts of the identity in which comparable cells may differ, with reasons."""
 
+TUNED: Final = "tuned"
+"""What stands in the place of a stage where a page shows a row with tuned hyper-parameters; no record has it."""
+ROW_STAGES: Final = (*TECHNIQUE_STAGES, TUNED)
+"""What the rows of a page differ in, in order."""
 Component = tuple[str, str]
 """Stage and name of a technique."""
 Version = tuple[int, str]

@@ -42,12 +42,12 @@ class RecordsLocation(msgspec.Struct, frozen=True, kw_only=True):
             yield from (line for line in read_lines(self.file) if not beginning or mark.search(line[1]))
 
     def records_file(self) -> RecordsFile:
-        """Read the records, without the trials of a store, which are on no page.
+        """Read the records, without the trials and first parts of trainings in a store, which are on no page.
 
         Raises `RecordError` naming file, line and field.
         """
         entries = (parse_line(text, where) for where, text in self.lines())
-        return of_entries(one for one in entries if not (isinstance(one, Record) and one.is_trial))
+        return of_entries(one for one in entries if not (isinstance(one, Record) and one.is_partial))
 
 
 class FoundCell(msgspec.Struct, frozen=True, kw_only=True):

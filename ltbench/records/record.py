@@ -17,19 +17,15 @@ import msgspec
 
 from ltbench.columns import BALANCED, CLASS_ACCURACY, HELD_OUT
 from ltbench.core import atomic_files, checksums
-from ltbench.core.spec import Spec, canonical, identity, label_of
+from ltbench.core.spec import Spec, canonical, identity, is_partial, label_of
 from ltbench.core.words import with_article
 from ltbench.errors import RecordError, StoreError
 from ltbench.records import comparability
-from ltbench.records.comparability import BoardKey
+from ltbench.records.comparability import ROW_STAGES, BoardKey
 from ltbench.records.numbers import Number, Numbers
 from ltbench.stages import NETWORK_STAGES, TECHNIQUE_STAGES, TRAINING_STAGES
 
 SCHEMA: Final = 1
-TUNED: Final = "tuned"
-"""What stands in the place of a stage where a page shows a row with tuned hyper-parameters; no record has it."""
-ROW_STAGES: Final = (*TECHNIQUE_STAGES, TUNED)
-"""What the rows of a page differ in, in order."""
 _RESTORE = "restore the file from version control, or remove it and run the suite again"
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
@@ -129,9 +125,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return dict(comparability.components(self.spec, self.fits))
 
     @property
-    def is_trial(self) -> bool:
-        """Whether it is a trial of tuning, without numbers on test images."""
-        return "splits" in self.spec
+    def is_partial(self) -> bool:
+        """Whether it is on no page."""
+        return is_partial(self.spec)
 
     @property
     def seeds(self) -> tuple[int, int]:
@@ -257,7 +253,7 @@ def _problem(record: Record) -> str:
         return f"status is '{record.status}' but error is {'missing' if record.error is None else 'set'}"
     if record.held_out is not msgspec.UNSET and not any("held_out" in fit.get("data", {}) for fit in record.fits):
         return "it has held-out numbers, but no fit holds images out"
-    if record.is_trial and (record.metrics or record.per_class or record.confusion):
+    if "splits" in record.spec and (record.metrics or record.per_class or record.confusion):
         return "it is a trial on held-out images, but has numbers on test images"
     own = Numbers(metrics=record.metrics, per_class=record.per_class, confusion=record.confusion)
     return own.problem("") or ("" if record.held_out is msgspec.UNSET else record.held_out.problem("held_out."))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from ltbench.running.budget import Budget
+
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Budget, retries and sharing of a run."""
 
-    budget: float | None = None
-    """Seconds after which no new job is started; None for no limit."""
+    budget: Budget | None = None
+    """After which no new job is started; None for no limit."""
     retries: int = 1
     """How often a job is retried whose worker died."""
     retry_failed: bool = True

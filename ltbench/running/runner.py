@@ -17,6 +17,7 @@ from ltbench.executors.perform import finished
 from ltbench.jobs.cell import failed_record
 from ltbench.planning.jobs_to_run import jobs_to_run
 from ltbench.records.from_store import valid_status
+from ltbench.running.budget import Budget
 from ltbench.running.events import Event, Summary
 from ltbench.running.options import DEFAULT_OPTIONS, RunOptions
 from ltbench.running.ready_queue import ReadyQueue
@@ -38,6 +39,10 @@ class Jobs(Protocol):
     @property
     def jobs(self) -> Mapping[str, Job]:
         """Every job by key, in the order in which they should run."""
+
+    @property
+    def passes(self) -> Mapping[str, float]:
+        """Cost of a training or prediction in forward passes of an image, by key, where it is known."""
 
 
 def run(
@@ -104,7 +109,7 @@ class _Run:
         self.deaths: Counter[str] = Counter()
         self.remakes: Counter[str] = Counter()
         self.signals = SignalCount()
-        self.deadline = None if options.budget is None else time.monotonic() + options.budget
+        self.budget = options.budget or Budget()
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -115,7 +120,7 @@ class _Run:
             self.store.sweep()
         announced = False
         while True:
-            going_on = not self.signals and (self.deadline is None or time.monotonic() < self.deadline)
+            going_on = not self.signals and not self.budget.is_spent
             if going_on:
                 self.submit()
             if not (self.tasks or (going_on and self.elsewhere)):
@@ -140,11 +145,12 @@ class _Run:
 
     def submit(self) -> None:
         self.counts.slots = self.executor.slots
-        while len(self.tasks) < self.executor.slots:
+        while len(self.tasks) < self.executor.slots and not self.budget.is_spent:
             task = self.ready.take(self.estimate)
             if not task:
                 return
             self.executor.submit(task)
+            self.budget.begin(sum(self.plan.passes.get(job.key, 0.0) for job in task))
             self.tasks.append({job.key for job in task})
             # Each of the first tasks starts a worker; which worker gets a later task is unknown.
             if self.submitted < self.executor.slots:
@@ -206,6 +212,8 @@ class _Run:
         self.ready.done(job.key)
         self.counts.finish(job, seconds=seconds, cold=job.key in self.cold)
         self.pruning.after(job, self.ready.is_left)
+        if job.kind == "cell" and seconds is not None:
+            self.budget.derived()
         self.emit("found" if seconds is None else "done", job)
 
     def after_death(self, job: Job, error: Mapping[str, Any]) -> None:

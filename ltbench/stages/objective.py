@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from ltbench.stages.training_context import Adaptive, Moment, Outputs
 from ltbench.technique import Technique
+from ltbench.tune import Tune
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,7 +64,9 @@ class Auxiliary(Adaptive, frozen=True):
     nothing else, and the other views have no `slow`. By default both networks get all views."""
     replaces_loss: ClassVar[bool] = False
     """Whether the term is the whole objective: loss, class weights and mix of the combination have no effect with it."""
-    weight: Annotated[float, Meta(gt=0, description="factor of the term in the objective")] = 1.0
+    weight: Annotated[
+        float, Meta(gt=0, description="factor of the term in the objective"), Tune(0.25, 4.0, log=True)
+    ] = 1.0
 
     @property
     def views(self) -> tuple[str, ...]:

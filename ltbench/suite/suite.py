@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +16,7 @@ from ltbench.longtail import check_imbalance_factor
 from ltbench.suite.published import Claim, Combination, Reported, check_figures
 from ltbench.suite.recipe import Recipe, sweep_recipe
 from ltbench.suite.tuning import Tuning
+from ltbench.technique import allowed
 
 Strategy = Literal["all", "each", "pairs", "cumulative", "leave-one-out", "screen"]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*\Z", max_length=60)]
@@ -187,7 +189,21 @@ def read_suite(path: Path) -> Suite:
     except LtbenchError as error:
         raise SuiteError(error.what, where=str(path), why=error.why, fix=error.fix) from None
     except msgspec.ValidationError as error:
-        raise SuiteError("a suite does not follow the schema", where=str(path), why=str(error)) from None
+        fix = _allowed_at(str(error))
+        raise SuiteError("a suite does not follow the schema", where=str(path), why=str(error), fix=fix) from None
+
+
+def _allowed_at(message: str) -> str:
+    """Return what is allowed at the place that an error of msgspec names; empty if it is no key."""
+    found = re.search(r"at `\$\.([\w.]+)`", message)
+    kind: Any = Suite
+    for key in found[1].split(".") if found else ():
+        structs = [kind, *get_args(kind)]
+        owner = next((one for one in structs if isinstance(one, type) and issubclass(one, msgspec.Struct)), None)
+        if owner is None or key not in owner.__struct_fields__:
+            return ""
+        kind = next(field.type for field in msgspec.structs.fields(owner) if field.name == key)
+    return f"{found[1]}: {allowed(kind)}" if found and kind is not Suite else ""
 
 
 def changed(suite: Suite, **changes: object) -> Suite:

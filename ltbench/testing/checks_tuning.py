@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from ltbench.errors import LtbenchError
 from ltbench.technique import Technique, allowed, fields
 from ltbench.testing.check import per_parameter
-from ltbench.testing.finding import Skip
 from ltbench.testing.subject import Subject, failed
-from ltbench.tune import NotTuned, Tune, declared, has_range, is_whole
+from ltbench.tune import NotTuned, Tune, declared, has_range, is_whole, tuned_parameters
 
 _PLACES = 64
 """Places of a range at which values are constructed."""
@@ -18,7 +19,8 @@ def says_what_is_worth_tuning(on: Subject, parameter: str) -> None:
     """Each parameter that is a number has the range that is worth tuning, with its default, or the reason why there is none.
 
     A suite that tunes techniques gives each the same number of trials in its own range. A range that is too wide wastes
-    them, and one without the default cannot find that the default is best.
+    them, and one without the default cannot find that the default is best. All values are tried together with those of
+    the other parameters, so `check` has to accept them.
     """
     technique: type[Technique] = type(on.technique)
     kind = next(field.type for field in fields(technique) if field.name == parameter)
@@ -26,7 +28,7 @@ def says_what_is_worth_tuning(on: Subject, parameter: str) -> None:
     fix = f'{parameter}: Annotated[..., Meta(...), Tune(low, high)], or NotTuned("why not")'
     if said is None:
         if not has_range(kind):
-            raise Skip(f"parameter '{parameter}' is no number")
+            return
         raise failed(f"parameter '{parameter}' does not say what is worth tuning", "Tune or NotTuned", fix)
     if isinstance(said, NotTuned):
         if not said.why.strip():
@@ -44,13 +46,19 @@ def _check_values(technique: type[Technique], parameter: str, tune: Tune) -> Non
         raise failed(f"{parameter}: {tune} is a range, and the parameter is {allowed(kind)}", "its alternatives", 'Tune("one", "other")')  # fmt: skip
     whole = is_whole(technique, parameter)
     for value in dict.fromkeys(tune.at(place / _PLACES, whole=whole) for place in range(_PLACES)):
-        try:
-            technique(**{parameter: value})
-        except LtbenchError as error:
-            raise failed(
-                f"{parameter} = {value!r} of {tune} is refused: {error.what}",
-                f"a range within {allowed(kind)}", "narrow Tune, or widen Meta",
-            ) from None  # fmt: skip
+        _construct(technique, {parameter: value}, f"a range within {allowed(kind)}", "narrow Tune, or widen Meta")
+    for other, its in tuned_parameters(technique).items():
+        for pair in product(tune.values, its.values if other != parameter else ()):
+            _construct(technique, dict(zip((parameter, other), pair, strict=True)), "ranges that go together",
+                       "narrow one of them, or say NotTuned for one")  # fmt: skip
+
+
+def _construct(technique: type[Technique], values: dict[str, object], expected: str, fix: str) -> None:
+    try:
+        technique(**values)
+    except LtbenchError as error:
+        shown = " with ".join(f"{name} = {value!r}" for name, value in values.items())
+        raise failed(f"{shown} is refused, but is to be tuned: {error.what}", expected, fix) from None
 
 
 CHECKS = (says_what_is_worth_tuning,)

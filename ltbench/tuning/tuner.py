@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 from ltbench.core.words import counted
 from ltbench.executor import Context
-from ltbench.planning.cell_templates import AddedCell
+from ltbench.planning.cell_templates import AddedCell, Wanted
 from ltbench.planning.combinations import Combination, LeftOut, suite_combinations
 from ltbench.planning.grid import chosen_rows
 from ltbench.planning.plan import Plan
 from ltbench.planning.planner import Planner
-from ltbench.planning.selection import HeldOutMetric, held_out_metric
+from ltbench.planning.selection import Compared, held_out_metric
 from ltbench.planning.settings import Setting
 from ltbench.records.from_store import valid_record
 from ltbench.records.record import validate
@@ -42,7 +42,7 @@ class TuningPart(NamedTuple):
     about: str
     """What it is, for the progress of a run."""
     is_trial: bool
-    """Whether its cells are trials, which are on no page, instead of rows with the chosen values."""
+    """Whether its cells are trials instead of rows with the chosen values."""
 
 
 class _Row:
@@ -123,7 +123,7 @@ class Tuner:
     def _ask(self, row: _Row) -> bool:
         """Plan the next trials of a row; return whether there are any."""
         points = row.proposals.batch()
-        row.cells += [self._trials.add(point.combination, point.recipe, [row.setting]) for point in points]
+        row.cells += [self._trials.add(point.combination, Wanted(point.recipe, [row.setting])) for point in points]
         return bool(points)
 
     def _read(self, row: _Row) -> None:
@@ -138,7 +138,7 @@ class Tuner:
             row.scores.append(math.fsum(known) / len(known) if known and len(known) == len(cells) else None)
         row.proposals.tell(row.scores)
 
-    def _metric_of(self, setting: Setting) -> HeldOutMetric:
+    def _metric_of(self, setting: Setting) -> Compared:
         return held_out_metric(self._suite.metric, setting.info.test_counts, self._context.registry)
 
     def _choose(self, row: _Row) -> bool:
@@ -159,7 +159,7 @@ class Tuner:
             tuned_at = row.setting.labels["imbalance_factor"]
             if _data_of(setting) != _data_of(row.setting) or (self._tuning.at == "each factor" and at != tuned_at):
                 continue
-            defaults = self._final.add(row.combination, self._recipe, [setting])
+            defaults = self._final.add(row.combination, Wanted(self._recipe, [setting]))
             self.tuned.append(
                 TunedRow(
                     **_data_of(setting)._asdict(),
@@ -174,7 +174,7 @@ class Tuner:
                     asked=self._tuning.trials,
                     trials=trials,
                     chosen=best,
-                    cells=[cell.key for cell in self._final.add(point.combination, point.recipe, [setting])],
+                    cells=[cell.key for cell in self._final.add(point.combination, Wanted(point.recipe, [setting]))],
                     passes=math.fsum(cell.passes for cells in row.cells for cell in cells),
                     passes_of_row=math.fsum(cell.passes for cell in defaults),
                 )

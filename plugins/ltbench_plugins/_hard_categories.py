@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from ltbench import Meta
+from ltbench import Meta, Tune
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Hard = Annotated[float, Meta(gt=0, le=1, description="share of the categories that are hard, the true one included")]
+Hard = Annotated[
+    float, Meta(gt=0, le=1, description="share of the categories that are hard, the true one included"), Tune(0.1, 0.6)
+]
 Others = Annotated[
     Literal["left_out", "zero"],
     Meta(description="what happens to the logits of the other categories; zero in the authors' code"),

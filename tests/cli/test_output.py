@@ -89,6 +89,18 @@ def test_plans_and_descriptions_fit_a_usual_terminal(command: list[str], width: 
     assert max(map(len, lines)) <= width, [line for line in lines if len(line) > width]
 
 
+def test_parameters_are_shown_with_what_is_worth_tuning() -> None:
+    titles, _, gamma = call("show", "focal", width=200).stdout.splitlines()[-3:]
+    assert [*titles.split(), *gamma.split()[:8]] == [
+        "parameter", "default", "allowed", "tuned", "meaning",
+        "gamma", "2", "float", ">=", "0", "0.5", "to", "5",
+    ]  # fmt: skip
+
+
+def test_without_anything_to_tune_there_is_no_column_of_it() -> None:
+    assert "tuned" not in call("show", "experts", width=200).stdout
+
+
 def test_a_list_is_wrapped_item_by_item_and_a_formula_keeps_its_lines(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from support import call, suite_source
 from ltbench.cli.asked_suite import asked_suite
 from ltbench.cli.running.page_of_run import page_of_run
 from ltbench.cli.running.reproduce_command import suite_command
-from ltbench.cli.units import Size, Span
+from ltbench.cli.units import Size, Span, Spending
 from ltbench.core.atomic_files import check_writable
 from ltbench.errors import StoreError
 from ltbench.registry.registry import Registry
@@ -27,7 +27,8 @@ ASKED = dict.fromkeys(
     [
         *[(Span(), text, value) for text, value in [("90s", 90), ("10m", 600), ("1.5h", 5400), ("2d", 172800)]],
         (Size(), "500MB", 500_000_000), (Size(), "4GB", 4_000_000_000), (Size(), "1.5GiB", 1_610_612_736),
-        (Size(), "64 kb", 64_000),
+        (Size(), "64 kb", 64_000), (Spending(), "10m", {"seconds": 600}), (Spending(), "1cell", {"cells": 1}),
+        (Spending(), "200 cells", {"cells": 200}), (Spending(), "20Mpasses", {"passes": 2e7}),
     ],
 )  # fmt: skip
 def test_spans_of_time_are_read_in_seconds_and_sizes_in_bytes(kind: click.ParamType, text: str, value: float) -> None:
@@ -37,6 +38,10 @@ def test_spans_of_time_are_read_in_seconds_and_sizes_in_bytes(kind: click.ParamT
 @pytest.mark.parametrize(
     ("kind", "hint", "text"),
     [
+        *[
+            (Spending(), "is no amount such as 10m, 100cells", text)
+            for text in ("10", "soon", "0cells", "1.5cells", "-1passes", "0passes")
+        ],
         *[(Span(), "is not a duration such as 90s, 10m", text) for text in ("10", "m", "-5m", "0s", "10 minutes", "")],
         *[
             (Size(), "is not a size such as 500MB, 4GB", text)

@@ -11,6 +11,7 @@ from ltbench.errors import Interrupted, StoreError
 from ltbench.executor import Terms
 from ltbench.executors.inline import Inline
 from ltbench.running import run_record
+from ltbench.running.budget import Budget
 from ltbench.running.options import RunOptions
 from ltbench.running.run_log import RunLog
 from ltbench.running.runner import run
@@ -81,7 +82,7 @@ def test_the_parts_of_a_run_are_summed_up(here):
 
 
 def test_a_run_out_of_time_is_unfinished_and_has_no_ratio(here):
-    ran(here, tree(fits=40, cells=1, sleeps=0.02), budget=0.1)
+    ran(here, tree(fits=40, cells=1, sleeps=0.02), budget=Budget(seconds=0.1))
     one = only(here)
     assert (one.state, one.done < 40) == ("unfinished", True)
     assert one.parts[0].guesses == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -21,6 +22,7 @@ from ltbench.errors import Interrupted, StoreError
 from ltbench.executor import Terms
 from ltbench.executors.inline import Inline
 from ltbench.executors.local import Local
+from ltbench.running.budget import Budget
 from ltbench.running.options import RunOptions
 from ltbench.running.runner import run
 
@@ -33,6 +35,20 @@ def inline(here, what, on_event=lambda event: None, renew=(), **options):
 def local(here, what, workers=2, timeout=None, on_event=lambda event: None, renew=(), **options):
     with Local(here, Terms(workers=workers, work=WORK, timeout=timeout)) as executor:
         return run(what, here, executor, RunOptions(**options), renew=renew, on_event=on_event)
+
+
+def test_a_budget_of_cells_or_passes_ends_before_the_next_task(here):
+    # Longer than what is put into one task.
+    jobs = [(make(f"fit{n}", sleeps=0.6), make(f"cell{n}", f"fit{n}", kind="cell")) for n in range(4)]
+    what = plan(*itertools.chain.from_iterable(jobs))
+    summary = inline(here, what, budget=Budget(cells=1))
+    assert (summary.ran["cell"], summary.unfinished) == (1, 3)
+    # What is in the store is not paid again.
+    again = inline(here, what, budget=Budget(cells=1))
+    assert (again.cached, again.done) == (1, 2)
+    # A job of these costs ten passes.
+    assert inline(here, what, budget=Budget(passes=1.0)).ran == {"fit": 1}
+    assert inline(here, what, budget=Budget(passes=1e9)).unfinished == 0
 
 
 def test_everything_is_done_once_and_in_order(here):
@@ -52,7 +68,7 @@ def test_local_workers_do_the_same(here):
 def test_a_second_run_does_nothing_and_needs_no_workers(here):
     inline(here, tree())
     began = journal_keys(here.store, "began")
-    summary = inline(here, tree(), budget=0.0)
+    summary = inline(here, tree(), budget=Budget(seconds=0.0))
     assert (summary.done, summary.cached, summary.ran) == (18, 18, {})
     assert journal_keys(here.store, "began") == began
 
@@ -249,7 +265,7 @@ def test_a_store_that_cannot_be_written_is_told_before_anything_is_done(here, mo
 
 def test_when_the_time_is_over_nothing_new_is_begun(here):
     # A task holds half a second of work, and what was handed out is finished.
-    summary = inline(here, tree(sleeps=0.2), budget=0.25)
+    summary = inline(here, tree(sleeps=0.2), budget=Budget(seconds=0.25))
     assert 0 < summary.ran["fit"] < 6
     assert summary.unfinished == 18 - summary.done > 0
     assert inline(here, tree(sleeps=0.1)).unfinished == 0
@@ -393,7 +409,7 @@ def test_what_another_process_gave_up_is_taken_over(here):
 
 def test_waiting_for_others_ends_with_the_time(here):
     with here.store.lease("fit1"):
-        summary = inline(here, plan(make("fit1"), make("cell1", "fit1", kind="cell")), budget=0.5)
+        summary = inline(here, plan(make("fit1"), make("cell1", "fit1", kind="cell")), budget=Budget(seconds=0.5))
     assert summary.unfinished == 1
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ltbench.planning.plan import Plan
     from ltbench.records.record import Record
     from ltbench.records.records_file import RecordsFile
+    from ltbench.records.search_file import Searched
     from ltbench.records.tuning_file import TunedRow
     from ltbench.store.store import Store
 
@@ -44,18 +45,23 @@ def check_page(page: PageOfRun, store: Store) -> None:
 
 
 def write_local_page(
-    page: PageOfRun, plan: Plan, context: Context, tuned: Sequence[TunedRow] = ()
+    page: PageOfRun,
+    plan: Plan,
+    context: Context,
+    tuned: Sequence[TunedRow] = (),
+    searched: Searched | None = None,
 ) -> tuple[list[Path], SuiteFolder | None]:
     """Write the records of a plan to the page of its run; return the files written and what they show.
 
-    tuned: how rows were tuned, as far as they are. Records of the same cells from earlier parts and runs are kept. Nothing is written if there is no record or the page
+    tuned: how rows were tuned, as far as they are; searched: what a search has run. Records of the same cells from earlier parts and runs are kept. Nothing is written if there is no record or the page
     is up to date.
     """
+    from ltbench.core.spec import is_partial
     from ltbench.leaderboard import render_cache
     from ltbench.leaderboard.publish import add_records, read_folder, write_folder
     from ltbench.leaderboard.suite_facts import SuiteFacts, with_suite
     from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
-    from ltbench.records import tuning_file
+    from ltbench.records import search_file, tuning_file
     from ltbench.records.from_store import valid_records
     from ltbench.records.merging import kept_from_other_machines
     from ltbench.records.plugins_needed import with_plugins
@@ -64,7 +70,8 @@ def write_local_page(
     from ltbench.records.verifications import FILE as VERIFIED
 
     registry, store, folder, suite = context.registry, context.store, page.folder, page.suite
-    keys = [cell.key for cell in plan.cells]
+    # Trials and first parts of trainings are on no page.
+    keys = [cell.key for cell in plan.cells if not is_partial(cell.spec)]
     records = [validate(record) for record in valid_records(keys, store)]
     if not records:
         return [], None
@@ -97,12 +104,10 @@ def write_local_page(
         tuning_file.write_tuning(folder / tuning_file.FILE, [*earlier, *tuned])
     elif page.suite.tune is None:
         (folder / tuning_file.FILE).unlink(missing_ok=True)
-    verified, tuning = folder / VERIFIED, folder / tuning_file.FILE
-    parts = [
-        encode(merged),
-        msgspec.json.encode(facts),
-        *(path.read_bytes() for path in (verified, tuning) if path.is_file()),
-    ]
+    if searched is not None:
+        search_file.write_search(folder / search_file.FILE, searched)
+    beside = [folder / name for name in (VERIFIED, tuning_file.FILE, search_file.FILE)]
+    parts = [encode(merged), msgspec.json.encode(facts), *(path.read_bytes() for path in beside if path.is_file())]
     # Drawing the figures takes seconds, and a repeated run rarely changes anything.
     source = render_cache.source_digest(parts)
     if render_cache.is_current(store.root, folder, source):

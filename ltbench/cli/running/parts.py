@@ -1,30 +1,26 @@
-"""Runs the plan of a suite in parts: each part is planned, prepared, run and added to the page."""
+"""Runs a plan in parts: each part is planned, prepared, run and added to the page."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from ltbench.cli.running.local_page import check_page, write_local_page
 from ltbench.cli.running.prepare import prepare
 from ltbench.core.atomic_files import check_writable
-from ltbench.errors import Interrupted, UsageError
+from ltbench.errors import Interrupted
 
 if TYPE_CHECKING:
     from ltbench.cli.running.page_of_run import PageOfRun
+    from ltbench.cli.running.part_sources import Part, PartSource
     from ltbench.executor import Context, Executor
     from ltbench.leaderboard.publish import SuiteFolder
     from ltbench.planning.plan import Plan
-    from ltbench.records.tuning_file import TunedRow
     from ltbench.running.events import Event, Summary
     from ltbench.running.options import RunOptions
     from ltbench.running.run_log import RunLog
-    from ltbench.suite.suite import Suite
 
 
 class RunResult:
@@ -53,53 +49,36 @@ class RunResult:
                     self.failed_metrics.setdefault(metric, {})[cell.key] = message
 
 
-class _Part(NamedTuple):
-    plan: Plan
-    about: str = ""
-    """What it is; empty for combinations of the suite with their own parameters."""
-    is_trial: bool = False
-    """Whether its cells are trials of tuning, which are on no page."""
-
-
 def run_parts(
-    suite: Suite, context: Context, executor: Executor, options: RunOptions, *, log: RunLog, page: PageOfRun
+    source: PartSource, context: Context, executor: Executor, options: RunOptions, *, log: RunLog, page: PageOfRun
 ) -> RunResult:
-    """Run the parts of a suite's plan as far as budget and signals allow.
+    """Run the parts of a plan as far as budget and signals allow.
 
     page: where its records are shown. Once every part is done, training states kept for later parts are removed.
     Raises `StoreError` if the folder of the page cannot be written.
     """
-    from ltbench.planning.grid import combination_count
-    from ltbench.planning.parts import PART_CELLS
     from ltbench.planning.without_sharing import without_sharing
     from ltbench.store.training_states import remove_states
 
-    if suite.tune is not None and not options.sharing:
-        raise UsageError("a suite with [tune] cannot run with --no-sharing", why="the trials of its rows share trainings",
-                         fix="remove one of them")  # fmt: skip
     if options.sharing:
         # Fail before the first training, not after the last one.
         check_writable(page.folder, "the leaderboard", fix="make the folder writable, or use --leaderboards FOLDER")
         check_page(page, context.store)
     result = RunResult()
-    tuned: list[TunedRow] = []
-    parts = _parts(suite, context, executor.slots, tuned)
+    parts = source.parts(executor.slots)
     foreseen: set[str] = set()
-    deadline = None if options.budget is None else time.monotonic() + options.budget
+    budget = options.budget
     # The first part always runs, so that even with a short budget the page shows what is in the store.
-    while result.stopped is None and (deadline is None or time.monotonic() < deadline or not result.summaries):
+    while result.stopped is None and (budget is None or not budget.is_spent or not result.summaries):
         part = next(parts, None)
         if part is None:
             break
         plan = part.plan
         if not result.summaries:
-            whole = len(plan.cells) < PART_CELLS
-            result.all_combinations = (
-                plan.combinations if whole else combination_count(suite, context.registry, context.data_root)
-            )
+            result.all_combinations = source.combinations(plan)
         if not options.sharing:
             part = part._replace(plan=without_sharing(plan))
-        _run_part(part, context, executor, options, deadline, log=log, page=page, result=result, tuned=tuned)
+        _run_part(part, context, executor, options, log=log, page=page, result=result, source=source)
         foreseen |= plan.foreseen
     result.more = result.stopped is None and next(parts, None) is not None
     if result.stopped is None and not result.more:
@@ -108,27 +87,9 @@ def run_parts(
     return result
 
 
-def _parts(suite: Suite, context: Context, workers: int, tuned: list[TunedRow]) -> Iterator[_Part]:
-    """Yield the parts of a suite's plan, those of its tuning last. tuned: gets the rows that are tuned so far."""
-    from ltbench.planning.parts import plan_parts
-
-    # The defaults are rows of their own.
-    for plan in plan_parts(suite, context.registry, context.data_root, left_out=False):
-        yield _Part(plan)
-    if suite.tune is not None:
-        from ltbench.tuning.tuner import Tuner
-
-        tuner = Tuner(suite, context)
-        for part in tuner.parts(workers):
-            tuned[:] = tuner.tuned
-            yield _Part(*part)
-        for note in tuner.notes:
-            click.echo(f"note: {note}", err=True)
-
-
 def _run_part(
-    part: _Part, context: Context, executor: Executor, options: RunOptions, deadline: float | None,
-    *, log: RunLog, page: PageOfRun, result: RunResult, tuned: Sequence[TunedRow],
+    part: Part, context: Context, executor: Executor, options: RunOptions,
+    *, log: RunLog, page: PageOfRun, result: RunResult, source: PartSource,
 ) -> None:  # fmt: skip
     from ltbench.core.signals import catch_signals
     from ltbench.planning.without_sharing import compare_with_shared
@@ -147,8 +108,6 @@ def _run_part(
         if plan.combinations < result.all_combinations:
             click.echo(f"combinations {first:,} to {result.combinations:,} of {result.all_combinations:,}", err=True)
     status = prepare(plan, context, prediction, workers=executor.slots, options=options)
-    if deadline is not None:
-        options = msgspec.structs.replace(options, budget=max(deadline - time.monotonic(), 0.0))
     # After one signal the run stops, but the page is still written.
     with Progress() as progress, catch_signals() as signals:
 
@@ -166,10 +125,8 @@ def _run_part(
             result.stopped = error
             log.interrupted()
         result.add_failed_metrics(plan, context)
-        if part.is_trial:
-            pass  # a trial has no number on test images, and is on no page
-        elif options.sharing:
-            paths, shown = write_local_page(page, plan, context, tuned)
+        if options.sharing:
+            paths, shown = write_local_page(page, plan, context, source.tuned, source.searched)
             result.published, result.shown = paths or result.published, shown or result.shown
         else:
             click.echo(compare_with_shared(plan, context.store), err=True)

@@ -23,7 +23,8 @@ from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.record_groups import titles
 from ltbench.leaderboard.tables.cell_text import reference_text
 from ltbench.leaderboard.tables.table import Board, Table
-from ltbench.records.record import ROW_STAGES, Record, combination_order
+from ltbench.records.comparability import ROW_STAGES
+from ltbench.records.record import Record, combination_order
 from ltbench.technique import written
 
 LINES_BYTES = 4_500_000

@@ -20,6 +20,7 @@ from ltbench.leaderboard.page.effects_section import effect_lines
 from ltbench.leaderboard.page.how_to_read import reading_lines
 from ltbench.leaderboard.page.missing_metrics import missing_metric_lines, missing_metrics
 from ltbench.leaderboard.page.published_section import published_lines
+from ltbench.leaderboard.page.search_section import search_lines, search_notice
 from ltbench.leaderboard.page.tuning_section import tuning_lines
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
@@ -40,6 +41,7 @@ from ltbench.leaderboard.tables.markdown import (
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.plugins_needed import requirements, with_plugins
 from ltbench.records.record import Failure, Record
+from ltbench.records.search_file import Searched
 from ltbench.records.tuning_file import TunedRow
 from ltbench.stages import STAGES
 from ltbench.technique import written
@@ -63,11 +65,12 @@ def page(
     notes: VerificationNotes | None = None,
     analyses: Sequence[Analysis] | None = None,
     tuned: Sequence[TunedRow] = (),
+    searched: Searched | None = None,
 ) -> str:
     """Return the text of a suite's page: the question, its answer, a figure and a table for each board, then the rest.
 
     records: in their fixed order; boards, figures, analyses, notes: what `make_boards`, `place_figures`, `analyse` and
-    `verification_notes` return for them; tuned: how rows were tuned.
+    `verification_notes` return for them; tuned: how rows were tuned; searched: what a search has run.
     """
     if analyses is None:
         analyses = analyse(group_records(records, facts.metric, facts.columns), facts.screen_pairs)
@@ -79,7 +82,7 @@ def page(
     groups = [one.group for one in analyses]
     judged = judge(facts.claims, facts.reported, groups)
     lines = [f"# {escape(facts.title or facts.name)}", "", *_paragraph(facts.question)]
-    lines += answer_lines(answer(boards, analyses, judged))
+    lines += answer_lines([*search_notice(searched), *answer(boards, analyses, judged)])
     for board, title in zip(boards, named, strict=True):
         lines += _first(board, title if len(boards) > 1 else "", numbers, figures)
     if records:
@@ -87,6 +90,7 @@ def page(
     else:
         lines += ["No results yet.", ""]
     lines += [*_reproduce(facts, records)]
+    lines += search_lines(searched)
     lines += tuning_lines(tuned, groups)
     lines += published_lines(facts.reported, judged, groups, columns)
     if changed := other_images(boards):

@@ -14,7 +14,7 @@ from ltbench.leaderboard.statistics.estimates import Estimate, estimate
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table, unbroken
-from ltbench.records.record import ROW_STAGES
+from ltbench.records.comparability import ROW_STAGES
 from ltbench.suite.published import Combination, Reported
 
 _JUDGED = """\

@@ -13,7 +13,8 @@ from ltbench.leaderboard.statistics.record_groups import RecordGroup
 from ltbench.leaderboard.tables.cell_text import place_text
 from ltbench.leaderboard.tables.markdown import escape, plain_table
 from ltbench.leaderboard.tuned_rows import tuned_label
-from ltbench.records.record import TUNED, combination_order
+from ltbench.records.comparability import TUNED
+from ltbench.records.record import combination_order
 from ltbench.records.tuning_file import TunedRow
 from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.technique import written

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from ltbench.records.record import ROW_STAGES
+from ltbench.records.comparability import ROW_STAGES
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.statistics.estimates import Floats

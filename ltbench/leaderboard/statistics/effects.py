@@ -23,7 +23,7 @@ from ltbench.leaderboard.statistics.effect_variances import EffectSeries, effect
 from ltbench.leaderboard.statistics.estimates import CONSTANT, LEVEL
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.statistics.simultaneous import bonferroni_p, bonferroni_quantile
-from ltbench.records.record import ROW_STAGES
+from ltbench.records.comparability import ROW_STAGES
 
 if TYPE_CHECKING:
     import numpy.typing as npt

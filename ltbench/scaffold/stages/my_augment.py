@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Augment, Meta, hookimpl
+from ltbench import Augment, Meta, Tune, hookimpl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -23,9 +23,9 @@ class MyAugment(Augment, frozen=True):
     name = "my_augment"
     follows = True
 
-    strength: Annotated[float, Meta(ge=0, le=1, description="0 changes nothing; 1: from black to twice as bright")] = (
-        0.4
-    )
+    strength: Annotated[
+        float, Meta(ge=0, le=1, description="0 changes nothing; 1: from black to twice as bright"), Tune(0.2, 0.8)
+    ] = 0.4
 
     def apply(self, images: Tensor, generator: Generator) -> Tensor:
         """Return the changed images. images: float [B, channels, size, size] in [0, 1], before normalisation."""

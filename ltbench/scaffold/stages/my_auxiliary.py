@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Auxiliary, Meta, Moment, Outputs, hookimpl
+from ltbench import Auxiliary, Meta, Moment, Outputs, Tune, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,9 @@ class MyAuxiliary(Auxiliary, frozen=True):
 
     name = "my_auxiliary"
 
-    weight: Annotated[float, Meta(gt=0, description="factor of the term in the objective")] = 0.1
+    weight: Annotated[
+        float, Meta(gt=0, description="factor of the term in the objective"), Tune(0.01, 1.0, log=True)
+    ] = 0.1
 
     def term(self, views: Sequence[Outputs], labels: Tensor, counts: Tensor, moment: Moment) -> Tensor:
         """Return the term, float []. views: one, that of the training; labels: int64 [B]; counts: int64 [C]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from ltbench import Branches, Meta, hookimpl
+from ltbench import Branches, Meta, NotTuned, hookimpl
 
 LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
@@ -21,7 +21,7 @@ class MyBranches(Branches, frozen=True):
 
     name = "my_branches"
 
-    copies: Annotated[int, Meta(ge=2, description="number of branches")] = 2
+    copies: Annotated[int, Meta(ge=2, description="number of branches"), NotTuned("decides the cost")] = 2
 
     def number(self) -> int:
         """Return the number of branches."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Finetune, Meta, hookimpl
+from ltbench import Finetune, Meta, Tune, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,7 +22,9 @@ class MyFinetune(Finetune, frozen=True):
 
     name = "my_finetune"
 
-    dimensions: Annotated[int, Meta(ge=1, le=3, description="parameters of at most so many dimensions learn")] = 1
+    dimensions: Annotated[
+        int, Meta(ge=1, le=3, description="parameters of at most so many dimensions learn"), Tune(1, 3)
+    ] = 1
 
     def learns(self, name: str, parameter: Tensor, module: nn.Module) -> bool:
         """Whether a parameter of the backbone learns; the classifier always does."""

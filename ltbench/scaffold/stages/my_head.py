@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Head, Meta, hookimpl
+from ltbench import Head, Meta, Tune, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,7 +22,7 @@ class MyHead(Head, frozen=True):
 
     name = "my_head"
 
-    power: Annotated[float, Meta(ge=0, le=1, description="power of the norm of the features")] = 0.5
+    power: Annotated[float, Meta(ge=0, le=1, description="power of the norm of the features"), Tune(0.25, 1.0)] = 0.5
 
     def build(self, features: int, classes: int, counts: Tensor) -> nn.Module:
         """Return the classifier: features float [B, D] -> logits float [B, C]. counts: int64 [C]."""

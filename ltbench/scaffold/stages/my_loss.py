@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ class MyLoss(Loss, frozen=True):
 
     name = "my_loss"
 
-    margin: Annotated[float, Meta(ge=0, description="margin of a class without images")] = 0.5
+    margin: Annotated[float, Meta(ge=0, description="margin of a class without images"), Tune(0.1, 2.0, log=True)] = 0.5
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Mix, Mixed, hookimpl
+from ltbench import Meta, Mix, Mixed, Tune, hookimpl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -23,7 +23,9 @@ class MyMix(Mix, frozen=True):
 
     name = "my_mix"
 
-    least: Annotated[float, Meta(ge=0, le=1, description="smallest fraction of columns that an image keeps")] = 0.5
+    least: Annotated[
+        float, Meta(ge=0, le=1, description="smallest fraction of columns that an image keeps"), Tune(0.25, 0.75)
+    ] = 0.5
 
     def mix(self, images: Tensor, labels: Tensor, counts: Tensor, generator: Generator) -> Mixed:
         """Blend a batch. images: float [B, channels, size, size]; labels: int64 [B]; counts: int64 [C]; lam: float [B]."""

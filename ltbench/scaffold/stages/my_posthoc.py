@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Posthoc, hookimpl
+from ltbench import Meta, Posthoc, Tune, hookimpl
 
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
@@ -24,7 +24,9 @@ class MyPosthoc(Posthoc, frozen=True):
     # If it is fitted to images, say to which (`evidence`), and replace `adjust` by `fit` and `adjust_with`:
     # docs/stages/posthoc.md.
 
-    strength: Annotated[float, Meta(ge=0, description="bonus of a class without images; 0 changes nothing")] = 1.0
+    strength: Annotated[
+        float, Meta(ge=0, description="bonus of a class without images; 0 changes nothing"), Tune(0.25, 4.0, log=True)
+    ] = 1.0
 
     def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:
         """Return adjusted logits, float [N, C]. counts: int64 [C] of the training subset."""

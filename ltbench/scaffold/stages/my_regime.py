@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ltbench import Meta, Phase, Regime, hookimpl
+from ltbench import Meta, Phase, Regime, Tune, hookimpl
 
 LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
@@ -19,7 +19,9 @@ class MyRegime(Regime, frozen=True):
 
     name = "my_regime"
 
-    at: Annotated[float, Meta(gt=0, lt=1, description="start of the final phase, as a fraction of the training")] = 0.8
+    at: Annotated[
+        float, Meta(gt=0, lt=1, description="start of the final phase, as a fraction of the training"), Tune(0.5, 0.9)
+    ] = 0.8
 
     def phases(self) -> list[Phase]:
         """Return the main phase and the final one."""

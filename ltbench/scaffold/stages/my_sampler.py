@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Sampler, hookimpl
+from ltbench import Meta, Sampler, Tune, hookimpl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -24,9 +24,9 @@ class MySampler(Sampler, frozen=True):
     name = "my_sampler"
     # If the draws change in the course of the training, replace `epoch` by `epoch_at`: docs/stages/sampler.md.
 
-    power: Annotated[float, Meta(ge=0, le=1, description="0: class-balanced; 1/2: square root; 1: as in the data")] = (
-        0.5
-    )
+    power: Annotated[
+        float, Meta(ge=0, le=1, description="0: class-balanced; 1/2: square root; 1: as in the data"), Tune(0.0, 0.75)
+    ] = 0.5
 
     def epoch(self, pool: Tensor, labels: Tensor, counts: Tensor, batch_size: int, generator: Generator) -> Tensor:
         """Return as many draws as the pool has images, `int64 [P]`. labels: int64 [N]; counts: int64 [C]."""

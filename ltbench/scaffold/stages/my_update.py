@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Update, hookimpl
+from ltbench import Meta, Tune, Update, hookimpl
 
 if TYPE_CHECKING:
     from ltbench import Moment
@@ -23,7 +23,9 @@ class MyUpdate(Update, frozen=True):
 
     name = "my_update"
 
-    limit: Annotated[float, Meta(gt=0, description="largest absolute value of a part of the gradient")] = 0.05
+    limit: Annotated[
+        float, Meta(gt=0, description="largest absolute value of a part of the gradient"), Tune(0.005, 0.5, log=True)
+    ] = 0.05
 
     def step(self, closure: Closure, optimizer: Optimizer, labels: Tensor, counts: Tensor, moment: Moment) -> None:
         """Do one step. labels: int64 [B]; counts: int64 [C]."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, View, hookimpl
+from ltbench import Meta, Tune, View, hookimpl
 
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray
@@ -24,7 +24,7 @@ class MyView(View, frozen=True):
 
     name = "my_view"
 
-    shift: Annotated[int, Meta(ge=1, description="pixels by which the image is shifted")] = 1
+    shift: Annotated[int, Meta(ge=1, description="pixels by which the image is shifted"), Tune(1, 4)] = 1
 
     def views(self) -> Mapping[str, Callable[[Tensor], Tensor]]:
         """Return the views. images: float [B, channels, size, size], normalised."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Weight, hookimpl
+from ltbench import Meta, Tune, Weight, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,9 @@ class MyWeight(Weight, frozen=True):
 
     name = "my_weight"
 
-    power: Annotated[float, Meta(ge=0, le=1, description="0: all weights are 1; 1: inverse class frequency")] = 0.5
+    power: Annotated[
+        float, Meta(ge=0, le=1, description="0: all weights are 1; 1: inverse class frequency"), Tune(0.25, 1.0)
+    ] = 0.5
 
     def weights(self, counts: Tensor) -> Tensor:
         """Return the weight of each class, float32 [C]. counts: int64 [C]."""

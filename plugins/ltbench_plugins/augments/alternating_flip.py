@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Augment, Meta, hookimpl
+from ltbench import Augment, Meta, Tune, hookimpl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -26,7 +26,9 @@ class AlternatingFlip(Augment, frozen=True):
 
     name = "alternating_flip"
 
-    padding: Annotated[int, Meta(ge=0, description="pixels by which the image is continued on each side")] = 2
+    padding: Annotated[
+        int, Meta(ge=0, description="pixels by which the image is continued on each side"), Tune(1, 4)
+    ] = 2
 
     def apply_to(self, images: Tensor, told: Told, generator: Generator) -> Tensor:
         """Return the transformed images, float [B, channels, size, size] in [0, 1]."""

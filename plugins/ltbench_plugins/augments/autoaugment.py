@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Augment, Meta, hookimpl
+from ltbench import Augment, Meta, Tune, hookimpl
 from ltbench_plugins.augments._operations import OPERATIONS, apply_each
 from ltbench_plugins.augments._policies import BOTH_WAYS, NAMES, cifar_policy
 from ltbench_plugins.augments._square import cut_out
@@ -31,7 +31,9 @@ class AutoAugment(Augment, frozen=True):
     name = "autoaugment"
     follows = True
 
-    cutout: Annotated[bool, Meta(description="whether a square of half the side is then painted black")] = False
+    cutout: Annotated[
+        bool, Meta(description="whether a square of half the side is then painted black"), Tune(False, True)
+    ] = False
 
     def apply(self, images: Tensor, generator: Generator) -> Tensor:
         """Return the transformed images. images: float [B, channels, size, size] in [0, 1]."""

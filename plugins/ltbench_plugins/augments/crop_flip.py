@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Augment, Meta, hookimpl
+from ltbench import Augment, Meta, NotTuned, Tune, hookimpl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -25,8 +25,12 @@ class CropFlip(Augment, frozen=True):
 
     name = "crop_flip"
 
-    padding: Annotated[int, Meta(ge=0, description="black pixels added on each side")] = 4
-    flip: Annotated[float, Meta(ge=0, le=1, description="probability of the mirror image")] = 0.5
+    padding: Annotated[int, Meta(ge=0, description="black pixels added on each side"), Tune(2, 8)] = 4
+    flip: Annotated[
+        float,
+        Meta(ge=0, le=1, description="probability of the mirror image"),
+        NotTuned("an image is as likely as its mirror image"),
+    ] = 0.5
 
     def apply(self, images: Tensor, generator: Generator) -> Tensor:
         """Return the transformed images. images: float [B, channels, size, size]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Augment, Meta, Moment, Told, hookimpl
+from ltbench import Augment, Meta, Moment, NotTuned, Told, Tune, hookimpl
 from ltbench_plugins.augments._curriculum import LEVELS, strengthen
 
 if TYPE_CHECKING:
@@ -36,9 +36,15 @@ class Cuda(Augment, frozen=True):
     name = "cuda"
     follows = True
 
-    chance: Annotated[float, Meta(gt=0, le=1, description="probability that an image is augmented")] = 0.5
-    tests: Annotated[int, Meta(ge=1, description="images of a class that test level 0")] = 10
-    accept: Annotated[float, Meta(gt=0, le=1, description="share that must be right at each level")] = 0.6
+    chance: Annotated[float, Meta(gt=0, le=1, description="probability that an image is augmented"), Tune(0.3, 0.8)] = (
+        0.5
+    )
+    tests: Annotated[
+        int, Meta(ge=1, description="images of a class that test level 0"), NotTuned("decides the cost")
+    ] = 10
+    accept: Annotated[float, Meta(gt=0, le=1, description="share that must be right at each level"), Tune(0.4, 0.8)] = (
+        0.6
+    )
 
     def remembers(self, features: int, classes: int, counts: Tensor, generator: Generator) -> State:
         """Return the level of each class, int64 [C]: 0."""

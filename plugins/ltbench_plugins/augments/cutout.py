@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Augment, Meta, hookimpl
+from ltbench import Augment, Meta, NotTuned, Tune, hookimpl
 from ltbench_plugins.augments._square import cut_out
 
 if TYPE_CHECKING:
@@ -27,8 +27,12 @@ class Cutout(Augment, frozen=True):
     name = "cutout"
     follows = True
 
-    share: Annotated[float, Meta(gt=0, le=1, description="side of the square over that of the image")] = 0.5
-    fill: Annotated[float, Meta(ge=0, le=1, description="value of the pixels of the square")] = 0.0
+    share: Annotated[
+        float, Meta(gt=0, le=1, description="side of the square over that of the image"), Tune(0.25, 0.65)
+    ] = 0.5
+    fill: Annotated[
+        float, Meta(ge=0, le=1, description="value of the pixels of the square"), NotTuned("is no strength")
+    ] = 0.0
 
     def apply(self, images: Tensor, generator: Generator) -> Tensor:
         """Return the images with squares. images: float [B, channels, size, size] in [0, 1]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Augment, Meta, hookimpl
+from ltbench import Augment, Meta, NotTuned, hookimpl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -18,7 +18,11 @@ class Flip(Augment, frozen=True):
 
     name = "flip"
 
-    chance: Annotated[float, Meta(ge=0, le=1, description="probability that an image is mirrored")] = 0.5
+    chance: Annotated[
+        float,
+        Meta(ge=0, le=1, description="probability that an image is mirrored"),
+        NotTuned("an image is as likely as its mirror image"),
+    ] = 0.5
 
     def apply(self, images: Tensor, generator: Generator) -> Tensor:
         """Return the transformed images, of any dtype. images: [B, channels, size, size]."""

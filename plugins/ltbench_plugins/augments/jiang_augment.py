@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Augment, Meta, hookimpl
+from ltbench import Augment, Meta, NotTuned, Tune, hookimpl
 from ltbench_plugins.augments import _colour
 
 if TYPE_CHECKING:
@@ -31,14 +31,26 @@ class JiangAugment(Augment, frozen=True):
 
     name = "jiang_augment"
 
-    chance: Annotated[float, Meta(ge=0, le=1, description="probability of each of the four transforms")] = 0.3
-    translate: Annotated[float, Meta(ge=0, lt=1, description="largest shift, as a fraction of the size")] = 0.1
-    degrees: Annotated[float, Meta(ge=0, le=180, description="largest rotation in either direction")] = 45.0
-    jitter: Annotated[float, Meta(ge=0, le=1, description="brightness, contrast, saturation: 1 +- this")] = 0.2
-    hue: Annotated[
-        float, Meta(ge=0, le=0.5, description="largest rotation of the hue, as a fraction of the circle")
+    chance: Annotated[
+        float, Meta(ge=0, le=1, description="probability of each of the four transforms"), Tune(0.1, 0.6)
+    ] = 0.3
+    translate: Annotated[
+        float, Meta(ge=0, lt=1, description="largest shift, as a fraction of the size"), Tune(0.05, 0.2)
+    ] = 0.1
+    degrees: Annotated[
+        float, Meta(ge=0, le=180, description="largest rotation in either direction"), Tune(15.0, 90.0)
+    ] = 45.0
+    jitter: Annotated[
+        float, Meta(ge=0, le=1, description="brightness, contrast, saturation: 1 +- this"), Tune(0.1, 0.4)
     ] = 0.2
-    fill: Annotated[float, Meta(ge=0, le=1, description="value of pixels from outside the image")] = 0.5
+    hue: Annotated[
+        float,
+        Meta(ge=0, le=0.5, description="largest rotation of the hue, as a fraction of the circle"),
+        Tune(0.05, 0.3),
+    ] = 0.2
+    fill: Annotated[
+        float, Meta(ge=0, le=1, description="value of pixels from outside the image"), NotTuned("is no strength")
+    ] = 0.5
 
     def without_effect(self) -> tuple[str, ...]:
         if not self.chance:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Augment, Meta, hookimpl
+from ltbench import Augment, Meta, Tune, hookimpl
 from ltbench_plugins.augments._operations import OPERATIONS, apply_each
 from ltbench_plugins.augments._policies import BOTH_WAYS, NAMES, magnitude
 
@@ -31,8 +31,8 @@ class RandAugment(Augment, frozen=True):
     name = "randaugment"
     follows = True
 
-    operations: Annotated[int, Meta(ge=1, le=10, description="operations for each image")] = 2
-    level: Annotated[int, Meta(ge=0, le=_LEVELS - 1, description="strength of all operations, of 30")] = 9
+    operations: Annotated[int, Meta(ge=1, le=10, description="operations for each image"), Tune(1, 3)] = 2
+    level: Annotated[int, Meta(ge=0, le=_LEVELS - 1, description="strength of all operations, of 30"), Tune(2, 14)] = 9
 
     def apply(self, images: Tensor, generator: Generator) -> Tensor:
         """Return the transformed images. images: float [B, channels, size, size] in [0, 1]."""

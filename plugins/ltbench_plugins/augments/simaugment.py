@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Augment, Meta, hookimpl
+from ltbench import Augment, Meta, Tune, hookimpl
 from ltbench_plugins.augments import _colour
 
 if TYPE_CHECKING:
@@ -33,12 +33,18 @@ class SimAugment(Augment, frozen=True):
 
     name = "simaugment"
 
-    scale: Annotated[float, Meta(gt=0, le=1, description="smallest share of the area that a crop keeps")] = 0.2
-    jitter: Annotated[float, Meta(ge=0, le=1, description="brightness, contrast, saturation: 1 +- this")] = 0.4
+    scale: Annotated[
+        float, Meta(gt=0, le=1, description="smallest share of the area that a crop keeps"), Tune(0.08, 0.6)
+    ] = 0.2
+    jitter: Annotated[
+        float, Meta(ge=0, le=1, description="brightness, contrast, saturation: 1 +- this"), Tune(0.2, 0.8)
+    ] = 0.4
     hue: Annotated[
-        float, Meta(ge=0, le=0.5, description="largest rotation of the hue, as a fraction of the circle")
+        float,
+        Meta(ge=0, le=0.5, description="largest rotation of the hue, as a fraction of the circle"),
+        Tune(0.05, 0.2),
     ] = 0.1
-    grey: Annotated[float, Meta(ge=0, le=1, description="probability of an image without colour")] = 0.2
+    grey: Annotated[float, Meta(ge=0, le=1, description="probability of an image without colour"), Tune(0.1, 0.4)] = 0.2
 
     def apply(self, images: Tensor, generator: Generator) -> Tensor:
         """Return the transformed images. images: float [B, channels, size, size] in [0, 1]."""

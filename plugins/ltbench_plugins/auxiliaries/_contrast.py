@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from ltbench import Auxiliary, Meta, Moment, Outputs
+from ltbench import Auxiliary, Meta, Moment, NotTuned, Outputs, Tune
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,8 +35,12 @@ class Pairs(msgspec.Struct, frozen=True):
 class Contrastive(Auxiliary, frozen=True):
     """A term of the similarities between the views of a batch, after a projection that it learns."""
 
-    temperature: Annotated[float, Meta(gt=0, description="divides the similarities; small ones weigh hard pairs")] = 0.1
-    dimension: Annotated[int, Meta(ge=8, description="width of the projection")] = 128
+    temperature: Annotated[
+        float,
+        Meta(gt=0, description="divides the similarities; small ones weigh hard pairs"),
+        Tune(0.03, 0.3, log=True),
+    ] = 0.1
+    dimension: Annotated[int, Meta(ge=8, description="width of the projection"), NotTuned("decides the cost")] = 128
     one_view: Annotated[
         bool, Meta(description="contrast the training images themselves instead of two further views of each")
     ] = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Auxiliary, Meta, Moment, Outputs, hookimpl
+from ltbench import Auxiliary, Meta, Moment, NotTuned, Outputs, Tune, hookimpl
 from ltbench.errors import JobFailed
 from ltbench_plugins.auxiliaries._contrast import SIMCLR, log_shares, mean_of_positives, project
 
@@ -30,10 +30,14 @@ class Bcl(Auxiliary, frozen=True):
 
     name = "bcl"
 
-    weight: Annotated[float, Meta(gt=0, description="factor of the term in the objective")] = 0.35
-    temperature: Annotated[float, Meta(gt=0, description="divides the similarities")] = 0.1
-    dimension: Annotated[int, Meta(ge=8, description="width of the projection")] = 128
-    hidden: Annotated[int, Meta(ge=2, description="width of the hidden layers of the projections")] = 512
+    weight: Annotated[
+        float, Meta(gt=0, description="factor of the term in the objective"), Tune(0.1, 1.0, log=True)
+    ] = 0.35
+    temperature: Annotated[float, Meta(gt=0, description="divides the similarities"), Tune(0.03, 0.3, log=True)] = 0.1
+    dimension: Annotated[int, Meta(ge=8, description="width of the projection"), NotTuned("decides the cost")] = 128
+    hidden: Annotated[
+        int, Meta(ge=2, description="width of the hidden layers of the projections"), NotTuned("decides the cost")
+    ] = 512
 
     @property
     def views(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Auxiliary, Meta, Moment, Outputs, hookimpl
+from ltbench import Auxiliary, Meta, Moment, Outputs, Tune, hookimpl
 from ltbench_plugins.auxiliaries._distillation import divergence
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Distill(Auxiliary, frozen=True):
     name = "distill"
 
     teacher: Annotated[str, Meta(min_length=1, description="techniques of the teacher, with commas")] = "cross_entropy"
-    temperature: Annotated[float, Meta(gt=0, description="T: softens both predictions")] = 2.0
+    temperature: Annotated[float, Meta(gt=0, description="T: softens both predictions"), Tune(1.0, 6.0)] = 2.0
 
     def term(self, views: Sequence[Outputs], labels: Tensor, counts: Tensor, moment: Moment) -> Tensor:
         """Return the term, float []. views: one. With branches, the mean over them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Auxiliary, Meta, Moment, Outputs, hookimpl
+from ltbench import Auxiliary, Meta, Moment, NotTuned, Outputs, Tune, hookimpl
 from ltbench_plugins._notes import WITH_ANOTHER_CORRECTION
 from ltbench_plugins.auxiliaries._distillation import divergence
 from ltbench_plugins.losses.balanced_softmax import BalancedSoftmax
@@ -33,12 +33,19 @@ class Dive(Auxiliary, frozen=True):
     conflicts = dict.fromkeys(("loss", "weight", "mix"), "the term is the whole objective")
     doubtful = WITH_ANOTHER_CORRECTION
 
+    weight: Annotated[
+        float, Meta(gt=0, description="factor of the objective"), NotTuned("acts like the learning rate")
+    ] = 1.0
     teacher: Annotated[str, Meta(min_length=1, description="techniques of the teacher, with commas")] = (
         "balanced_softmax"
     )
-    alpha: Annotated[float, Meta(gt=0, le=1, description="share of the distillation in the objective")] = 0.5
-    temperature: Annotated[float, Meta(gt=0, description="T: softens both predictions")] = 3.0
-    power: Annotated[float, Meta(gt=0, description="power of the teacher's predictions; below 1 flattens them")] = 0.5
+    alpha: Annotated[
+        float, Meta(gt=0, le=1, description="share of the distillation in the objective"), Tune(0.25, 0.75)
+    ] = 0.5
+    temperature: Annotated[float, Meta(gt=0, description="T: softens both predictions"), Tune(1.0, 6.0)] = 3.0
+    power: Annotated[
+        float, Meta(gt=0, description="power of the teacher's predictions; below 1 flattens them"), Tune(0.25, 1.0)
+    ] = 0.5
 
     def term(self, views: Sequence[Outputs], labels: Tensor, counts: Tensor, moment: Moment) -> Tensor:
         """Return the term, float []. views: one; labels: int64 [B]; counts: int64 [C]. With branches, the mean over them."""

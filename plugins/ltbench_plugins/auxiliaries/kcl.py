@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Auxiliary, Meta, Moment, Outputs, hookimpl
+from ltbench import Auxiliary, Meta, Moment, Outputs, Tune, hookimpl
 from ltbench_plugins.auxiliaries._contrast import (
     Contrastive,
     draw_seed,
@@ -33,8 +33,10 @@ class Kcl(Contrastive, frozen=True):
 
     name = "kcl"
 
-    temperature: Annotated[float, Meta(gt=0, description="divides the similarities")] = 0.07
-    k: Annotated[int, Meta(ge=1, description="positives of each view besides the other views of the same image")] = 6
+    temperature: Annotated[float, Meta(gt=0, description="divides the similarities"), Tune(0.03, 0.3, log=True)] = 0.07
+    k: Annotated[
+        int, Meta(ge=1, description="positives of each view besides the other views of the same image"), Tune(2, 10)
+    ] = 6
 
     def remembers(self, features: int, classes: int, counts: Tensor, generator: Generator) -> State:
         """Return the seed of the draws."""

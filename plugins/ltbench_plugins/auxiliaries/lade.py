@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from ltbench import Auxiliary, Meta, Moment, Outputs, hookimpl
+from ltbench import Auxiliary, Meta, Moment, Outputs, Tune, hookimpl
 from ltbench_plugins._notes import WITH_BALANCED_SAMPLERS
 
 if TYPE_CHECKING:
@@ -30,10 +30,14 @@ class Lade(Auxiliary, frozen=True):
     name = "lade"
     doubtful = WITH_BALANCED_SAMPLERS
 
-    weight: Annotated[float, Meta(gt=0, description="factor of the term in the objective")] = 0.1
-    remine_lambda: Annotated[float, Meta(ge=0, description="factor of the square, which keeps the estimate stable")] = (
-        0.01
-    )
+    weight: Annotated[
+        float, Meta(gt=0, description="factor of the term in the objective"), Tune(0.01, 0.5, log=True)
+    ] = 0.1
+    remine_lambda: Annotated[
+        float,
+        Meta(ge=0, description="factor of the square, which keeps the estimate stable"),
+        Tune(0.001, 0.1, log=True),
+    ] = 0.01
     form: Annotated[Literal["paper", "code"], Meta(description="by which class images are weighed")] = "paper"
 
     def term(self, views: Sequence[Outputs], labels: Tensor, counts: Tensor, moment: Moment) -> Tensor:

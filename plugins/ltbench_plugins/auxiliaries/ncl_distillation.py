@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from ltbench import Auxiliary, Meta, hookimpl
+from ltbench import Auxiliary, Meta, Tune, hookimpl
 from ltbench_plugins._hard_categories import Hard, Others, balanced_views
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class NclDistillation(Auxiliary, frozen=True):
     name = "ncl_distillation"
     needs: ClassVar = {"branches": "experts learn from each other"}
 
-    weight: Annotated[float, Meta(gt=0, description="factor of the term")] = 0.6
+    weight: Annotated[float, Meta(gt=0, description="factor of the term"), Tune(0.2, 1.0)] = 0.6
     hard: Hard = 0.3
     others: Others = "left_out"
 

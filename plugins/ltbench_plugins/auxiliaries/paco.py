@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ltbench import Auxiliary, Meta, Moment, Outputs, hookimpl
+from ltbench import Auxiliary, Meta, Moment, NotTuned, Outputs, Tune, hookimpl
 from ltbench_plugins._notes import WITH_ANOTHER_CORRECTION
 from ltbench_plugins.auxiliaries._contrast import log_shares, project
 from ltbench_plugins.losses._priors import log_prior
@@ -46,12 +46,23 @@ class Paco(Auxiliary, frozen=True):
     conflicts = _CONFLICTS
     doubtful = WITH_ANOTHER_CORRECTION
 
-    alpha: Annotated[float, Meta(ge=0, description="weight of each image of the same class")] = 0.01
-    beta: Annotated[float, Meta(gt=0, description="weight of the centre of the class")] = 1.0
-    gamma: Annotated[float, Meta(ge=0, description="factor of the images in the denominator")] = 1.0
-    temperature: Annotated[float, Meta(gt=0, description="divides the similarities of images")] = 0.05
-    dimension: Annotated[int, Meta(ge=8, description="width of the projection")] = 32
-    queue: Annotated[int, Meta(ge=1, description="projections of earlier images that are kept")] = 1024
+    weight: Annotated[
+        float, Meta(gt=0, description="factor of the objective"), NotTuned("acts like the learning rate")
+    ] = 1.0
+    alpha: Annotated[
+        float, Meta(ge=0, description="weight of each image of the same class"), Tune(0.005, 0.1, log=True)
+    ] = 0.01
+    beta: Annotated[float, Meta(gt=0, description="weight of the centre of the class"), Tune(0.5, 2.0, log=True)] = 1.0
+    gamma: Annotated[
+        float, Meta(ge=0, description="factor of the images in the denominator"), Tune(0.5, 2.0, log=True)
+    ] = 1.0
+    temperature: Annotated[
+        float, Meta(gt=0, description="divides the similarities of images"), Tune(0.03, 0.3, log=True)
+    ] = 0.05
+    dimension: Annotated[int, Meta(ge=8, description="width of the projection"), NotTuned("decides the cost")] = 32
+    queue: Annotated[
+        int, Meta(ge=1, description="projections of earlier images that are kept"), NotTuned("decides the cost")
+    ] = 1024
     normalised: Annotated[bool, Meta(description="divide by the sum of the weights, as in the authors' code")] = False
 
     def without_effect(self) -> tuple[str, ...]:

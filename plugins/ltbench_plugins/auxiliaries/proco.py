@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ltbench import Auxiliary, Meta, Moment, Outputs, hookimpl
+from ltbench import Auxiliary, Meta, Moment, NotTuned, Outputs, Tune, hookimpl
 from ltbench.stages import Seen
 from ltbench_plugins._notes import WITH_BALANCED_SAMPLERS
 from ltbench_plugins.auxiliaries._contrast import SIMCLR, project
@@ -41,9 +41,11 @@ class Proco(Auxiliary, frozen=True):
     name = "proco"
     doubtful = WITH_BALANCED_SAMPLERS
 
-    temperature: Annotated[float, Meta(gt=0, description="divides the similarities")] = 0.1
-    dimension: Annotated[int, Meta(ge=8, description="width p of the projection")] = 128
-    hidden: Annotated[int, Meta(ge=2, description="width of the hidden layer of the projection")] = 512
+    temperature: Annotated[float, Meta(gt=0, description="divides the similarities"), Tune(0.03, 0.3, log=True)] = 0.1
+    dimension: Annotated[int, Meta(ge=8, description="width p of the projection"), NotTuned("decides the cost")] = 128
+    hidden: Annotated[
+        int, Meta(ge=2, description="width of the hidden layer of the projection"), NotTuned("decides the cost")
+    ] = 512
     running: Annotated[bool, Meta(description="continue the means of the last epoch in the current one")] = False
 
     @property

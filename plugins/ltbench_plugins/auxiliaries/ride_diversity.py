@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from ltbench import Auxiliary, Meta, hookimpl
+from ltbench import Auxiliary, Meta, NotTuned, Tune, hookimpl
 from ltbench.errors import JobFailed
 
 if TYPE_CHECKING:
@@ -44,13 +44,19 @@ class RideDiversity(Auxiliary, frozen=True):
     conflicts: ClassVar = {"norm_free": _NO_BOUND}
 
     weight: Annotated[
-        float, Meta(lt=0, description="factor of the term; negative, so that the divergence grows")
+        float, Meta(lt=0, description="factor of the term; negative, so that the divergence grows"), Tune(-0.6, -0.1)
     ] = -0.2
-    temperature: Annotated[float, Meta(gt=0, description="temperature of the most frequent class")] = 1.0
-    gamma: Annotated[float, Meta(ge=0, le=0.25, description="how much temperatures follow class counts")] = 0.05
-    at: Annotated[float, Meta(ge=0, lt=1, description="part of the training before temperatures follow the counts")] = (
-        0.0
-    )
+    temperature: Annotated[
+        float, Meta(gt=0, description="temperature of the most frequent class"), Tune(0.5, 2.0, log=True)
+    ] = 1.0
+    gamma: Annotated[
+        float, Meta(ge=0, le=0.25, description="how much temperatures follow class counts"), Tune(0.02, 0.1)
+    ] = 0.05
+    at: Annotated[
+        float,
+        Meta(ge=0, lt=1, description="part of the training before temperatures follow the counts"),
+        NotTuned("belongs to the form of the authors' code"),
+    ] = 0.0
     against: Annotated[
         Literal["experts", "mean"], Meta(description="what an expert is compared with; mean in the authors' code")
     ] = "experts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ltbench import Auxiliary, Meta, Moment, Outputs, hookimpl
+from ltbench import Auxiliary, Meta, Moment, Outputs, Tune, hookimpl
 from ltbench_plugins.auxiliaries._contrast import (
     Contrastive,
     draw_seed,
@@ -39,9 +39,13 @@ class Tsc(Contrastive, frozen=True):
 
     name = "tsc"
 
-    temperature: Annotated[float, Meta(gt=0, description="divides the similarities")] = 0.07
-    k: Annotated[int, Meta(ge=1, description="positives of each view besides the other views of the same image")] = 6
-    strength: Annotated[float, Meta(ge=0, description="factor of the attraction by the targets")] = 1.0
+    temperature: Annotated[float, Meta(gt=0, description="divides the similarities"), Tune(0.03, 0.3, log=True)] = 0.07
+    k: Annotated[
+        int, Meta(ge=1, description="positives of each view besides the other views of the same image"), Tune(2, 10)
+    ] = 6
+    strength: Annotated[
+        float, Meta(ge=0, description="factor of the attraction by the targets"), Tune(0.25, 4.0, log=True)
+    ] = 1.0
 
     def learns(self, features: int, classes: int, counts: Tensor) -> nn.Module | None:
         """Return the projection, with the targets."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar
 
-from ltbench import Branches, Meta, hookimpl
+from ltbench import Branches, Meta, NotTuned, hookimpl
 from ltbench_plugins._notes import WITH_A_REVERSED_STREAM
 
 if TYPE_CHECKING:
@@ -44,7 +44,11 @@ class Bbn(Branches, frozen=True):
         **dict.fromkeys(("influence_balanced", "dot_regression"), f"{_ONE_LOSS}, which have no common features"),
     }
 
-    factor: Annotated[float, Meta(gt=0, description="factor of the merged logits; 2 in the authors' code")] = 1.0
+    factor: Annotated[
+        float,
+        Meta(gt=0, description="factor of the merged logits; 2 in the authors' code"),
+        NotTuned("belongs to the form of the authors' code"),
+    ] = 1.0
 
     def number(self) -> int:
         return 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ltbench import Branches, Meta, hookimpl
+from ltbench import Branches, Meta, NotTuned, hookimpl
 
 
 class Experts(Branches, frozen=True):
@@ -22,9 +22,11 @@ class Experts(Branches, frozen=True):
 
     name = "experts"
 
-    n: Annotated[int, Meta(ge=2, description="number of experts")] = 3
+    n: Annotated[int, Meta(ge=2, description="number of experts"), NotTuned("decides the cost")] = 3
     blocks: Annotated[
-        int, Meta(ge=0, description="last blocks that each expert has of its own; 0: classifiers only")
+        int,
+        Meta(ge=0, description="last blocks that each expert has of its own; 0: classifiers only"),
+        NotTuned("decides the cost"),
     ] = 2
 
     def number(self) -> int:

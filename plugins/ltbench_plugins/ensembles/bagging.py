@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from ltbench import Ensemble, Member, Meta, hookimpl
+from ltbench import Ensemble, Member, Meta, NotTuned, Tune, hookimpl
 from ltbench_plugins.ensembles._average import Average
 
 if TYPE_CHECKING:
@@ -37,11 +37,15 @@ class Bagging(Average, frozen=True):
     name = "bagging"
 
     threshold: Annotated[
-        int, Meta(ge=0, description="images per class and bag: n_max // threshold bags; 0: a quarter of n_max")
+        int,
+        Meta(ge=0, description="images per class and bag: n_max // threshold bags; 0: a quarter of n_max"),
+        NotTuned("decides the number of members"),
     ] = 0
-    split: Annotated[Literal["median", "nearest"], Meta(description="rule that defines the majority classes")] = (
-        "median"
-    )
+    split: Annotated[
+        Literal["median", "nearest"],
+        Meta(description="rule that defines the majority classes"),
+        Tune("median", "nearest"),
+    ] = "median"
 
     def members(self, counts: Sequence[int]) -> list[Member]:
         """Return one member per bag; for a single bag, the plain training."""

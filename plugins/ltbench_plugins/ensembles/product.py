@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from ltbench import Ensemble, Member, Meta, hookimpl
+from ltbench import Ensemble, Member, Meta, NotTuned, hookimpl
 
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray
@@ -24,7 +24,7 @@ class Product(Ensemble, frozen=True):
 
     name = "product"
 
-    size: Annotated[int, Meta(ge=2, description="number of members")] = 5
+    size: Annotated[int, Meta(ge=2, description="number of members"), NotTuned("decides the cost")] = 5
     merge_by: Annotated[Literal["product", "geometric_mean"], Meta(description="how probabilities are merged")] = (
         "product"
     )

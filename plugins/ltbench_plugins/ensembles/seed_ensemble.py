@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from ltbench import Ensemble, Member, Meta, hookimpl
+from ltbench import Ensemble, Member, Meta, NotTuned, hookimpl
 from ltbench_plugins.ensembles._average import Average
 
 
@@ -22,7 +22,7 @@ class SeedEnsemble(Average, frozen=True):
 
     name = "seed_ensemble"
 
-    size: Annotated[int, Meta(ge=2, description="number of members")] = 5
+    size: Annotated[int, Meta(ge=2, description="number of members"), NotTuned("decides the cost")] = 5
 
     def members(self, counts: Sequence[int]) -> list[Member]:
         """Return the members; they do not depend on the class counts."""

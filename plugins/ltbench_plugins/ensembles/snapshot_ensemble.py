@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
-from ltbench import Ensemble, Member, Meta, hookimpl
+from ltbench import Ensemble, Member, Meta, NotTuned, hookimpl
 from ltbench.errors import ParameterError
 from ltbench_plugins.ensembles._average import Average
 
@@ -22,8 +22,13 @@ class SnapshotEnsemble(Average, frozen=True):
     name = "snapshot_ensemble"
     needs: ClassVar[Mapping[str, str]] = {"snapshot": "its members are the ends of the cycles of that regime"}
 
-    cycles: Annotated[int, Meta(ge=2, description="number of cycles of the training")] = 5
-    last: Annotated[int, Meta(ge=2, description="number of members, the last ones")] | None = None
+    cycles: Annotated[
+        int, Meta(ge=2, description="number of cycles of the training"), NotTuned("is the number of members")
+    ] = 5
+    last: (
+        Annotated[int, Meta(ge=2, description="number of members, the last ones"), NotTuned("is the number of members")]
+        | None
+    ) = None
 
     def check(self) -> None:
         if self.last is not None and self.last > self.cycles:

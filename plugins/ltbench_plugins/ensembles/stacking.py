@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from ltbench import Ensemble, Member, Meta, hookimpl
+from ltbench import Ensemble, Member, Meta, NotTuned, hookimpl
 from ltbench.errors import ParameterError
 from ltbench_plugins.ensembles._average import Average
 
@@ -27,7 +27,9 @@ class Stacking(Average, frozen=True):
     name = "stacking"
 
     models: Annotated[tuple[str, ...], Meta(description="models, one member each: a+b+c")] = ()
-    size: Annotated[int, Meta(ge=2, description="number of members if `models` is empty")] = _SIZE
+    size: Annotated[
+        int, Meta(ge=2, description="number of members if `models` is empty"), NotTuned("decides the cost")
+    ] = _SIZE
 
     def check(self) -> None:
         if self.models and self.size != _SIZE:

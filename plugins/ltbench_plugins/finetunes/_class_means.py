@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from ltbench import Finetune, Meta
+from ltbench import Finetune, Meta, Tune
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,6 +24,7 @@ class WithClassifier(Finetune, frozen=True):
     classifier: Annotated[
         Literal["random", "class_mean"],
         Meta(description="initial weights of the classifier: random, or the mean features of each class (LIFT)"),
+        Tune("random", "class_mean"),
     ] = "random"
 
     def initialise(self, network: nn.Module, images: Batches) -> None:

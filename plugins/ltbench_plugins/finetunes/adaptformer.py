@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Finetune, Meta, Model, hookimpl
+from ltbench import Finetune, Meta, Model, NotTuned, Tune, hookimpl
 from ltbench_plugins.finetunes._class_means import WithClassifier
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ class AdaptFormer(WithClassifier, frozen=True):
     """
 
     name = "adaptformer"
-    width: Annotated[int, Meta(ge=1, description="width of the bottleneck")] = 64
-    scale: Annotated[float, Meta(gt=0, description="factor s of the bottleneck")] = 0.1
+    width: Annotated[int, Meta(ge=1, description="width of the bottleneck"), NotTuned("decides the cost")] = 64
+    scale: Annotated[float, Meta(gt=0, description="factor s of the bottleneck"), Tune(0.01, 0.2, log=True)] = 0.1
     normalised: Annotated[bool, Meta(description="whether the bottleneck gets normalised features")] = True
 
     def unsuited_to(self, model: Technique) -> str:

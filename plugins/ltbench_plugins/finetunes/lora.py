@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from ltbench import Finetune, Meta, hookimpl
+from ltbench import Finetune, Meta, NotTuned, Tune, hookimpl
 from ltbench_plugins.finetunes._class_means import WithClassifier
 
 if TYPE_CHECKING:
@@ -25,8 +25,10 @@ class Lora(WithClassifier, frozen=True):
 
     name = "lora"
     requires: ClassVar[Mapping[str, str]] = {"peft": "pip install 'ltbench[finetune]'"}
-    rank: Annotated[int, Meta(ge=1, description="rank r of the change")] = 8
-    alpha: Annotated[float, Meta(gt=0, description="factor of the change, divided by the rank")] = 8.0
+    rank: Annotated[int, Meta(ge=1, description="rank r of the change"), NotTuned("decides the cost")] = 8
+    alpha: Annotated[
+        float, Meta(gt=0, description="factor of the change, divided by the rank"), Tune(2.0, 32.0, log=True)
+    ] = 8.0
     layers: Annotated[
         Literal["attention", "all"],
         Meta(description="what is adapted: queries and values, or every layer of the backbone"),

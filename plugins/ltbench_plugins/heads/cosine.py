@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Head, Meta, hookimpl
+from ltbench import Head, Meta, Tune, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,8 +24,10 @@ class Cosine(Head, frozen=True):
 
     name = "cosine"
 
-    scale: Annotated[float, Meta(gt=0, description="factor of the cosine, at the start if it is learnt")] = 1.0
-    learn: Annotated[bool, Meta(description="whether the factor is learnt")] = False
+    scale: Annotated[
+        float, Meta(gt=0, description="factor of the cosine, at the start if it is learnt"), Tune(1.0, 30.0, log=True)
+    ] = 1.0
+    learn: Annotated[bool, Meta(description="whether the factor is learnt"), Tune(False, True)] = False
 
     def build(self, features: int, classes: int, counts: Tensor) -> nn.Module:
         """Return the classifier: features float [B, D] -> logits float [B, C]. counts: int64 [C], not used."""

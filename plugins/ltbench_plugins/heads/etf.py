@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Head, Meta, hookimpl
+from ltbench import Head, Meta, Tune, hookimpl
 from ltbench.errors import JobFailed
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Etf(Head, frozen=True):
     name = "etf"
     conflicts = dict.fromkeys(("decoupling", "crt", "lws", "mislas_stage2", "weight_balancing"), _FIXED)
 
-    scale: Annotated[float, Meta(gt=0, description="factor of the cosine")] = 1.0
+    scale: Annotated[float, Meta(gt=0, description="factor of the cosine"), Tune(1.0, 30.0, log=True)] = 1.0
 
     def build(self, features: int, classes: int, counts: Tensor) -> nn.Module:
         """Return the classifier: features float [B, D] -> logits float [B, C]. counts: int64 [C], not used.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 from ltbench_plugins.losses._others import log_rest
 
 if TYPE_CHECKING:
@@ -28,9 +28,11 @@ class Asymmetric(Loss, frozen=True):
 
     name = "asymmetric"
 
-    gamma_pos: Annotated[float, Meta(ge=0, description="focusing of the true class; 0: none")] = 1.0
-    gamma_neg: Annotated[float, Meta(ge=0, description="focusing of the other classes; 0: none")] = 4.0
-    eps: Annotated[float, Meta(ge=0, lt=1, description="share of the target that is spread over all classes")] = 0.1
+    gamma_pos: Annotated[float, Meta(ge=0, description="focusing of the true class; 0: none"), Tune(0.0, 2.0)] = 1.0
+    gamma_neg: Annotated[float, Meta(ge=0, description="focusing of the other classes; 0: none"), Tune(1.0, 6.0)] = 4.0
+    eps: Annotated[
+        float, Meta(ge=0, lt=1, description="share of the target that is spread over all classes"), Tune(0.05, 0.3)
+    ] = 0.1
 
     def without_effect(self) -> tuple[str, ...]:
         return () if self.eps else ("gamma_neg",)

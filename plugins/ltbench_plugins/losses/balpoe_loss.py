@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 from ltbench.errors import ParameterError
 from ltbench_plugins._notes import WITH_ANOTHER_CORRECTION
 from ltbench_plugins.losses._experts import NEEDS_EXPERTS
@@ -32,8 +32,12 @@ class BalpoeLoss(Loss, frozen=True):
     needs = NEEDS_EXPERTS
     doubtful = WITH_ANOTHER_CORRECTION
 
-    low: Annotated[float, Meta(ge=0, description="strength of the adjustment for the first expert")] = 0.0
-    high: Annotated[float, Meta(ge=0, description="strength of the adjustment for the last expert")] = 2.0
+    low: Annotated[float, Meta(ge=0, description="strength of the adjustment for the first expert"), Tune(0.0, 1.0)] = (
+        0.0
+    )
+    high: Annotated[float, Meta(ge=0, description="strength of the adjustment for the last expert"), Tune(1.0, 3.0)] = (
+        2.0
+    )
 
     def check(self) -> None:
         if self.low > self.high:

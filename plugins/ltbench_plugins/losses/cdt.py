@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 from ltbench_plugins._notes import WITH_ANOTHER_CORRECTION
 from ltbench_plugins.losses._priors import nll
 
@@ -29,7 +29,9 @@ class Cdt(Loss, frozen=True):
     name = "cdt"
     doubtful = WITH_ANOTHER_CORRECTION
 
-    gamma: Annotated[float, Meta(ge=0, description="power of the temperatures; 0 is cross entropy")] = 0.2
+    gamma: Annotated[
+        float, Meta(ge=0, description="power of the temperatures; 0 is cross entropy"), Tune(0.05, 0.4)
+    ] = 0.2
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""

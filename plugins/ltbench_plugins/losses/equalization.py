@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, NotTuned, Tune, hookimpl
 from ltbench_plugins._notes import WITH_ANOTHER_CORRECTION
 from ltbench_plugins.losses._priors import nll
 
@@ -39,11 +39,13 @@ class Equalization(Loss, frozen=True):
     name = "equalization"
     doubtful = WITH_ANOTHER_CORRECTION
 
-    gamma: Annotated[float, Meta(ge=0, le=1, description="probability of ignoring a rare class; 0: cross entropy")] = (
-        0.9
-    )
+    gamma: Annotated[
+        float, Meta(ge=0, le=1, description="probability of ignoring a rare class; 0: cross entropy"), Tune(0.7, 0.99)
+    ] = 0.9
     threshold: Annotated[
-        float, Meta(ge=0, le=0.5, description="share of the images below which a class is rare; 0: 1 / (2 classes)")
+        float,
+        Meta(ge=0, le=0.5, description="share of the images below which a class is rare; 0: 1 / (2 classes)"),
+        NotTuned("0 means automatic"),
     ] = 0.0
 
     def without_effect(self) -> tuple[str, ...]:

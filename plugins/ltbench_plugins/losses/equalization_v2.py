@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -34,9 +34,9 @@ class EqualizationV2(Loss, frozen=True):
 
     name = "equalization_v2"
 
-    gamma: Annotated[float, Meta(gt=0, description="slope of f")] = 12.0
-    mu: Annotated[float, Meta(ge=0, description="ratio of gradients where f is 1/2")] = 0.8
-    alpha: Annotated[float, Meta(ge=0, description="largest additional weight of the true class")] = 4.0
+    gamma: Annotated[float, Meta(gt=0, description="slope of f"), Tune(6.0, 20.0)] = 12.0
+    mu: Annotated[float, Meta(ge=0, description="ratio of gradients where f is 1/2"), Tune(0.6, 0.95)] = 0.8
+    alpha: Annotated[float, Meta(ge=0, description="largest additional weight of the true class"), Tune(2.0, 8.0)] = 4.0
 
     def remembers(self, features: int, classes: int, counts: Tensor, generator: Generator) -> State:
         zeros = counts.new_zeros(classes).float()

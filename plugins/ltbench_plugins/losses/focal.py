@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 from ltbench_plugins.losses._others import log_rest
 from ltbench_plugins.losses._priors import nll
 
@@ -26,9 +26,9 @@ class Focal(Loss, frozen=True):
 
     name = "focal"
 
-    gamma: Annotated[float, Meta(ge=0, description="0: cross entropy; larger values give easy samples less weight")] = (
-        2.0
-    )
+    gamma: Annotated[
+        float, Meta(ge=0, description="0: cross entropy; larger values give easy samples less weight"), Tune(0.5, 5.0)
+    ] = 2.0
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""

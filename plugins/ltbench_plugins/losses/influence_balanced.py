@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 from ltbench_plugins.losses._priors import nll
 
 if TYPE_CHECKING:
@@ -35,8 +35,12 @@ class InfluenceBalanced(Loss, frozen=True):
 
     name = "influence_balanced"
 
-    alpha: Annotated[float, Meta(gt=0, description="factor of the loss in the second part")] = 1000.0
-    start: Annotated[float, Meta(ge=0, lt=1, description="part of the training after which the influence counts")] = 0.5
+    alpha: Annotated[
+        float, Meta(gt=0, description="factor of the loss in the second part"), Tune(100.0, 10_000.0, log=True)
+    ] = 1000.0
+    start: Annotated[
+        float, Meta(ge=0, lt=1, description="part of the training after which the influence counts"), Tune(0.3, 0.8)
+    ] = 0.5
 
     def of(self, outputs: Outputs, labels: Tensor, counts: Tensor, moment: Moment) -> Tensor:
         """Return the loss of each sample, float [B]."""

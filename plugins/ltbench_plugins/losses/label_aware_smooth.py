@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 from ltbench_plugins.losses._smoothing import Off, smoothed
 
 if TYPE_CHECKING:
@@ -34,10 +34,14 @@ class LabelAwareSmooth(Loss, frozen=True):
 
     name = "label_aware_smooth"
 
-    head: Annotated[float, Meta(ge=0, lt=1, description="share spread for the most frequent class")] = 0.4
-    tail: Annotated[float, Meta(ge=0, lt=1, description="share spread for the rarest class")] = 0.1
+    head: Annotated[float, Meta(ge=0, lt=1, description="share spread for the most frequent class"), Tune(0.2, 0.5)] = (
+        0.4
+    )
+    tail: Annotated[float, Meta(ge=0, lt=1, description="share spread for the rarest class"), Tune(0.0, 0.15)] = 0.1
     shape: Annotated[
-        Literal["concave", "linear", "convex"], Meta(description="how the share grows with the class count")
+        Literal["concave", "linear", "convex"],
+        Meta(description="how the share grows with the class count"),
+        Tune("concave", "linear", "convex"),
     ] = "concave"
     off: Off = "k_minus_1"
 

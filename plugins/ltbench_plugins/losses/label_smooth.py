@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 from ltbench_plugins.losses._smoothing import Off, smoothed
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class LabelSmooth(Loss, frozen=True):
 
     name = "label_smooth"
 
-    eps: Annotated[float, Meta(ge=0, lt=1, description="share of the target that is spread")] = 0.2
+    eps: Annotated[float, Meta(ge=0, lt=1, description="share of the target that is spread"), Tune(0.05, 0.3)] = 0.2
     off: Off = "k_minus_1"
 
     def without_effect(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 from ltbench_plugins.losses._priors import nll
 
 if TYPE_CHECKING:
@@ -37,8 +37,12 @@ class Ldam(Loss, frozen=True):
 
     name = "ldam"
 
-    max_margin: Annotated[float, Meta(ge=0, description="margin of the rarest class, in logits before scaling")] = 0.5
-    scale: Annotated[float, Meta(gt=0, description="factor of the logits, after the margin is subtracted")] = 1.0
+    max_margin: Annotated[
+        float, Meta(ge=0, description="margin of the rarest class, in logits before scaling"), Tune(0.2, 1.0)
+    ] = 0.5
+    scale: Annotated[
+        float, Meta(gt=0, description="factor of the logits, after the margin is subtracted"), Tune(1.0, 30.0, log=True)
+    ] = 1.0
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""

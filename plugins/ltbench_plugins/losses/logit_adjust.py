@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 from ltbench_plugins._notes import WITH_ANOTHER_CORRECTION
 from ltbench_plugins.losses._priors import log_prior, nll
 
@@ -25,7 +25,9 @@ class LogitAdjust(Loss, frozen=True):
     name = "logit_adjust"
     doubtful = WITH_ANOTHER_CORRECTION
 
-    tau: Annotated[float, Meta(ge=0, description="strength: 0 is cross entropy, 1 adds the full log prior")] = 1.0
+    tau: Annotated[
+        float, Meta(ge=0, description="strength: 0 is cross entropy, 1 adds the full log prior"), Tune(0.25, 2.0)
+    ] = 1.0
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 from ltbench_plugins.losses._priors import nll
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ class Poly1(Loss, frozen=True):
 
     name = "poly1"
 
-    epsilon: Annotated[float, Meta(ge=-1, description="added to the coefficient of 1 - p; 0: cross entropy")] = 1.0
+    epsilon: Annotated[
+        float, Meta(ge=-1, description="added to the coefficient of 1 - p; 0: cross entropy"), Tune(-1.0, 4.0)
+    ] = 1.0
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, NotTuned, Tune, hookimpl
 from ltbench_plugins.losses._priors import nll
 
 if TYPE_CHECKING:
@@ -30,8 +30,14 @@ class RideLoss(Loss, frozen=True):
 
     name = "ride_loss"
 
-    max_margin: Annotated[float, Meta(ge=0, description="margin of the rarest class, in logits before scaling")] = 0.5
-    scale: Annotated[float, Meta(gt=0, description="scale of the logits, a factor of the margin")] = 30.0
+    max_margin: Annotated[
+        float, Meta(ge=0, description="margin of the rarest class, in logits before scaling"), Tune(0.2, 1.0)
+    ] = 0.5
+    scale: Annotated[
+        float,
+        Meta(gt=0, description="scale of the logits, a factor of the margin"),
+        NotTuned("a factor of max_margin, which is tuned"),
+    ] = 30.0
 
     def without_effect(self) -> tuple[str, ...]:
         return () if self.max_margin else ("scale",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 from ltbench_plugins._notes import WITH_ANOTHER_CORRECTION
 from ltbench_plugins.losses._experts import NEEDS_EXPERTS, branches_of
 from ltbench_plugins.losses._priors import log_prior, nll
@@ -35,7 +35,9 @@ class SadeLoss(Loss, frozen=True):
     doubtful = WITH_ANOTHER_CORRECTION
     for_branches = 3
 
-    tau: Annotated[float, Meta(ge=0, description="strength of the inverse prior for the third expert")] = 2.0
+    tau: Annotated[
+        float, Meta(ge=0, description="strength of the inverse prior for the third expert"), Tune(1.0, 3.0)
+    ] = 2.0
 
     def of(self, outputs: Outputs, labels: Tensor, counts: Tensor, moment: Moment) -> Tensor:
         """Return the loss of each sample, float [B]. Raises `JobFailed` unless there are three branches."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, NotTuned, Tune, hookimpl
 from ltbench_plugins._notes import WITH_ANOTHER_CORRECTION
 from ltbench_plugins.losses._priors import nll
 
@@ -32,11 +32,16 @@ class Seesaw(Loss, frozen=True):
     name = "seesaw"
     doubtful = WITH_ANOTHER_CORRECTION
 
-    p: Annotated[float, Meta(ge=0, description="strength of the mitigation by class counts; 0: none")] = 0.8
-    q: Annotated[float, Meta(ge=0, description="strength of the compensation of false positives; 0: none")] = 2.0
+    p: Annotated[
+        float, Meta(ge=0, description="strength of the mitigation by class counts; 0: none"), Tune(0.4, 1.2)
+    ] = 0.8
+    q: Annotated[
+        float, Meta(ge=0, description="strength of the compensation of false positives; 0: none"), Tune(0.5, 3.0)
+    ] = 2.0
     eps: Annotated[
         float,
         Meta(ge=0, lt=1, description="lower bound of the label's probability in the compensation; 0: none (paper)"),
+        NotTuned("belongs to the form of the authors' code"),
     ] = 0.0
 
     def without_effect(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +29,9 @@ class SigmoidFocal(Loss, frozen=True):
     name = "sigmoid_focal"
 
     gamma: Annotated[
-        float, Meta(ge=0, description="0: binary cross entropies; larger values give easy samples less weight")
+        float,
+        Meta(ge=0, description="0: binary cross entropies; larger values give easy samples less weight"),
+        Tune(0.5, 5.0),
     ] = 2.0
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 from ltbench_plugins._notes import WITH_ANOTHER_CORRECTION
 from ltbench_plugins.losses._priors import log_prior, nll
 
@@ -30,8 +30,12 @@ class Vs(Loss, frozen=True):
     name = "vs"
     doubtful = WITH_ANOTHER_CORRECTION
 
-    gamma: Annotated[float, Meta(ge=0, description="strength of the scale; 0 is logit adjustment")] = 0.15
-    tau: Annotated[float, Meta(ge=0, description="strength of the shift; 0 is class-dependent temperatures")] = 1.25
+    gamma: Annotated[float, Meta(ge=0, description="strength of the scale; 0 is logit adjustment"), Tune(0.05, 0.4)] = (
+        0.15
+    )
+    tau: Annotated[
+        float, Meta(ge=0, description="strength of the shift; 0 is class-dependent temperatures"), Tune(0.5, 2.0)
+    ] = 1.25
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Mix, Mixed
+from ltbench import Meta, Mix, Mixed, Tune
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -16,7 +16,9 @@ class Blend(Mix, frozen=True):
     Partners come from a random permutation of the batch. `lam` is drawn from Beta(alpha, alpha).
     """
 
-    alpha: Annotated[float, Meta(gt=0, description="lam is drawn from Beta(alpha, alpha)")] = 1.0
+    alpha: Annotated[
+        float, Meta(gt=0, description="lam is drawn from Beta(alpha, alpha)"), Tune(0.2, 2.0, log=True)
+    ] = 1.0
     per_batch: Annotated[bool, Meta(description="draw one lam for all images of a batch, instead of one for each")] = (
         False
     )

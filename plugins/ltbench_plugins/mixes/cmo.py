@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from ltbench import Meta, Mix, Mixed, Told, hookimpl
+from ltbench import Meta, Mix, Mixed, NotTuned, Told, Tune, hookimpl
 from ltbench_plugins.mixes._boxes import paste, shares
 
 if TYPE_CHECKING:
@@ -37,10 +37,18 @@ class Cmo(Mix, frozen=True):
         "the backgrounds, too, are then mostly of rare classes",
     )
 
-    chance: Annotated[float, Meta(ge=0, le=1, description="probability that an image gets a box")] = 0.5
-    alpha: Annotated[float, Meta(gt=0, description="the share is drawn from Beta(alpha, alpha)")] = 1.0
-    first: Annotated[int, Meta(ge=0, description="epochs at the start without boxes")] = 4
-    last: Annotated[int, Meta(ge=0, description="epochs at the end without boxes")] = 3
+    chance: Annotated[float, Meta(ge=0, le=1, description="probability that an image gets a box"), Tune(0.25, 0.75)] = (
+        0.5
+    )
+    alpha: Annotated[
+        float, Meta(gt=0, description="the share is drawn from Beta(alpha, alpha)"), Tune(0.25, 4.0, log=True)
+    ] = 1.0
+    first: Annotated[
+        int, Meta(ge=0, description="epochs at the start without boxes"), NotTuned("follows the number of epochs")
+    ] = 4
+    last: Annotated[
+        int, Meta(ge=0, description="epochs at the end without boxes"), NotTuned("follows the number of epochs")
+    ] = 3
     per_image: Annotated[bool, Meta(description="class-balanced patches, as in the authors' code")] = False
     per_batch: Annotated[bool, Meta(description="one box for all images of a batch, as in the authors' code")] = False
 

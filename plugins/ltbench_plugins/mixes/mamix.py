@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Mix, hookimpl
+from ltbench import Meta, Mix, Tune, hookimpl
 from ltbench_plugins.mixes._blend import Blend
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ class Mamix(Blend, frozen=True):
 
     name = "mamix"
 
-    omega: Annotated[float, Meta(ge=0, description="power of the class count in the margin; 0: mixup")] = 0.25
+    omega: Annotated[
+        float, Meta(ge=0, description="power of the class count in the margin; 0: mixup"), Tune(0.1, 0.5)
+    ] = 0.25
 
     def label_shares(self, lam: Tensor, own: Tensor, other: Tensor) -> Tensor:
         """Return the weight of the label of each image, float [B]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ltbench import Meta, Mix, hookimpl
+from ltbench import Meta, Mix, Tune, hookimpl
 from ltbench_plugins.mixes._blend import Blend
 
 
@@ -25,7 +25,9 @@ class ManifoldMixup(Blend, frozen=True):
     name = "manifold_mixup"
     where = "hidden"
 
-    alpha: Annotated[float, Meta(gt=0, description="lam is drawn from Beta(alpha, alpha)")] = 2.0
+    alpha: Annotated[
+        float, Meta(gt=0, description="lam is drawn from Beta(alpha, alpha)"), Tune(0.5, 4.0, log=True)
+    ] = 2.0
     per_batch: Annotated[bool, Meta(description="draw one lam for all images of a batch, instead of one for each")] = (
         True
     )

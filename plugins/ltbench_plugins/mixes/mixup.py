@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Mix, hookimpl
+from ltbench import Meta, Mix, NotTuned, Tune, hookimpl
 from ltbench.errors import ParameterError
 from ltbench_plugins.mixes._blend import Blend
 
@@ -32,10 +32,17 @@ class Mixup(Blend, frozen=True):
 
     name = "mixup"
 
-    alpha: Annotated[float, Meta(gt=0, description="lam is drawn from Beta(alpha, alpha)")] = _ALPHA
-    lam: Annotated[float, Meta(ge=0, le=1, description="a fixed share of the first image, instead of alpha")] | None = (
-        None
-    )
+    alpha: Annotated[
+        float, Meta(gt=0, description="lam is drawn from Beta(alpha, alpha)"), Tune(0.1, 2.0, log=True)
+    ] = _ALPHA
+    lam: (
+        Annotated[
+            float,
+            Meta(ge=0, le=1, description="a fixed share of the first image, instead of alpha"),
+            NotTuned("takes the place of alpha, which is tuned"),
+        ]
+        | None
+    ) = None
 
     def check(self) -> None:
         if self.lam is not None and self.alpha != _ALPHA:

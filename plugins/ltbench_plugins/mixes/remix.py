@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Mix, hookimpl
+from ltbench import Meta, Mix, Tune, hookimpl
 from ltbench_plugins.mixes._blend import Blend
 
 if TYPE_CHECKING:
@@ -29,10 +29,15 @@ class Remix(Blend, frozen=True):
 
     name = "remix"
 
-    kappa: Annotated[float, Meta(ge=1, description="ratio of class counts from which only the rare label counts")] = 3.0
+    kappa: Annotated[
+        float,
+        Meta(ge=1, description="ratio of class counts from which only the rare label counts"),
+        Tune(1.5, 6.0, log=True),
+    ] = 3.0
     tau: Annotated[
         float,
         Meta(ge=0, le=1, description="share of the frequent class below which only the rare label counts; 0: mixup"),
+        Tune(0.25, 0.75),
     ] = 0.5
 
     def without_effect(self) -> tuple[str, ...]:

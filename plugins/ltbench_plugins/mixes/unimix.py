@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Mix, Mixed, Told, hookimpl
+from ltbench import Meta, Mix, Mixed, NotTuned, Told, Tune, hookimpl
 from ltbench_plugins.mixes._blend import Blend
 
 if TYPE_CHECKING:
@@ -29,9 +29,15 @@ class Unimix(Blend, frozen=True):
 
     name = "unimix"
 
-    alpha: Annotated[float, Meta(gt=0, description="the draw is from Beta(alpha, alpha)")] = 0.8
+    alpha: Annotated[float, Meta(gt=0, description="the draw is from Beta(alpha, alpha)"), Tune(0.2, 2.0, log=True)] = (
+        0.8
+    )
     tau: (
-        Annotated[float, Meta(ge=-2, le=0, description="partners of the batch, by this power of the class count")]
+        Annotated[
+            float,
+            Meta(ge=-2, le=0, description="partners of the batch, by this power of the class count"),
+            NotTuned("belongs to the form of the authors' code"),
+        ]
         | None
     ) = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Posthoc, hookimpl
+from ltbench import Meta, Posthoc, Tune, hookimpl
 from ltbench_plugins._notes import BEFORE_ADJUSTMENT
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ class LogitAdjustPosthoc(Posthoc, frozen=True):
     name = "logit_adjust_posthoc"
     doubtful = BEFORE_ADJUSTMENT
 
-    tau: Annotated[float, Meta(ge=0, description="strength: 0 changes nothing, 1 subtracts the full log prior")] = 1.0
+    tau: Annotated[
+        float, Meta(ge=0, description="strength: 0 changes nothing, 1 subtracts the full log prior"), Tune(0.25, 2.0)
+    ] = 1.0
 
     def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:
         """Return adjusted logits, float [N, C]. counts: int64 [C]; a class without images is treated as having one."""

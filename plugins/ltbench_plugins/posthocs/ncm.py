@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ltbench import Evidence, LinearClassifier, Meta, Posthoc, Predicted, hookimpl
+from ltbench import Evidence, LinearClassifier, Meta, Posthoc, Predicted, Tune, hookimpl
 
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
@@ -27,7 +27,9 @@ class Ncm(Posthoc, frozen=True):
 
     name = "ncm"
     evidence = frozenset({"train", "features"})
-    centred: Annotated[bool, Meta(description="whether the mean of all training features is subtracted first")] = False
+    centred: Annotated[
+        bool, Meta(description="whether the mean of all training features is subtracted first"), Tune(False, True)
+    ] = False
 
     def fit(self, evidence: Evidence) -> dict[str, Any]:
         """Return the centre, float [D], the normalised means, float [C, D], and which classes have images."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Posthoc, hookimpl
+from ltbench import Meta, NotTuned, Posthoc, hookimpl
 from ltbench.longtail import shifted_prior
 from ltbench_plugins._notes import BEFORE_ADJUSTMENT
 
@@ -31,6 +31,7 @@ class PriorShift(Posthoc, frozen=True):
     ratio: Annotated[
         float,
         Meta(gt=0, description="test share of the largest training class over that of the smallest; 1 is uniform"),
+        NotTuned("is known of the test images"),
     ] = 1.0
 
     def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:

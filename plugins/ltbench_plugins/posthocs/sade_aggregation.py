@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from ltbench import Meta, Posthoc, hookimpl
+from ltbench import Meta, NotTuned, Posthoc, Tune, hookimpl
 
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
@@ -30,8 +30,10 @@ class SadeAggregation(Posthoc, frozen=True):
     transductive = True
     needs: ClassVar = {"branches": "it weighs experts", "view": "it compares views of a test image"}
 
-    steps: Annotated[int, Meta(ge=1, description="steps of gradient ascent")] = 50
-    rate: Annotated[float, Meta(gt=0, description="size of a step, in the parameters of the softmax")] = 1.0
+    steps: Annotated[int, Meta(ge=1, description="steps of gradient ascent"), NotTuned("decides the cost")] = 50
+    rate: Annotated[
+        float, Meta(gt=0, description="size of a step, in the parameters of the softmax"), Tune(0.25, 4.0, log=True)
+    ] = 1.0
 
     def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:
         """Return the logits unchanged. logits: float [N, C]."""

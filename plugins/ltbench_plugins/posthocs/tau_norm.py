@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from ltbench import Evidence, LinearClassifier, Meta, Posthoc, Predicted, hookimpl
+from ltbench import Evidence, LinearClassifier, Meta, Posthoc, Predicted, Tune, hookimpl
 from ltbench.errors import JobFailed
 from ltbench_plugins._notes import BEFORE_ADJUSTMENT
 
@@ -37,6 +37,7 @@ class TauNorm(Posthoc, frozen=True):
         Meta(
             description="power of the norm: 0 removes only the bias, 1 makes all norms equal; or chosen on held-out images"
         ),
+        Tune(0.2, 2.0),
     ] = 1.0
 
     def uses(self) -> frozenset[Literal["held_out", "train", "features"]]:

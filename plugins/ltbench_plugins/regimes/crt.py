@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ltbench import Meta, Phase, Regime, hookimpl
+from ltbench import Meta, NotTuned, Phase, Regime, hookimpl
 from ltbench_plugins.regimes._notes import BALANCED_SECOND_STAGE
 from ltbench_plugins.regimes._second_stage import balanced_second_stage
 
@@ -26,9 +26,11 @@ class Crt(Regime, frozen=True):
     name = "crt"
     doubtful = BALANCED_SECOND_STAGE
 
-    until: Annotated[float, Meta(gt=1, description="end of the second stage, as a fraction of the training")] = (
-        1 + 10 / 90
-    )
+    until: Annotated[
+        float,
+        Meta(gt=1, description="end of the second stage, as a fraction of the training"),
+        NotTuned("decides the cost"),
+    ] = 1 + 10 / 90
 
     def phases(self) -> list[Phase]:
         """Return the whole training and the second stage."""

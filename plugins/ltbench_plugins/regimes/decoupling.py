@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from ltbench import Meta, Phase, Regime, hookimpl
+from ltbench import Meta, Phase, Regime, Tune, hookimpl
 
 
 class Decoupling(Regime, frozen=True):
@@ -26,9 +26,9 @@ class Decoupling(Regime, frozen=True):
 
     name = "decoupling"
 
-    at: Annotated[float, Meta(gt=0, lt=1, description="start of the second stage, as a fraction of the training")] = (
-        2 / 3
-    )
+    at: Annotated[
+        float, Meta(gt=0, lt=1, description="start of the second stage, as a fraction of the training"), Tune(0.5, 0.9)
+    ] = 2 / 3
     sampler: Annotated[Literal["second", "both"], Meta(description="stages in which the sampler is on")] = "second"
     mix: Annotated[Literal["first", "both"], Meta(description="stages in which the mix is on")] = "first"
     weight: Annotated[Literal["both", "second"], Meta(description="stages in which the weight is on")] = "both"
@@ -37,7 +37,9 @@ class Decoupling(Regime, frozen=True):
     restart: Annotated[
         bool, Meta(description="whether optimiser, learning-rate schedule and moving average restart")
     ] = True
-    lr_scale: Annotated[float, Meta(gt=0, description="factor of the learning rate in the second stage")] = 1.0
+    lr_scale: Annotated[
+        float, Meta(gt=0, description="factor of the learning rate in the second stage"), Tune(0.1, 2.0, log=True)
+    ] = 1.0
 
     def phases(self) -> list[Phase]:
         """Return the two stages."""

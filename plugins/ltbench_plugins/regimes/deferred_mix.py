@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from ltbench import Meta, Phase, Regime, hookimpl
+from ltbench import Meta, Phase, Regime, Tune, hookimpl
 
 
 class DeferredMix(Regime, frozen=True):
@@ -21,8 +21,12 @@ class DeferredMix(Regime, frozen=True):
     name = "deferred_mix"
     needs: ClassVar[Mapping[str, str]] = {"mix": "there is nothing to switch without a mix"}
 
-    at: Annotated[float, Meta(gt=0, lt=1, description="end of the first part, as a fraction of the training")] = 0.9
-    part: Annotated[Literal["first", "last"], Meta(description="part of the training with the mix")] = "first"
+    at: Annotated[
+        float, Meta(gt=0, lt=1, description="end of the first part, as a fraction of the training"), Tune(0.5, 0.95)
+    ] = 0.9
+    part: Annotated[
+        Literal["first", "last"], Meta(description="part of the training with the mix"), Tune("first", "last")
+    ] = "first"
 
     def phases(self) -> list[Phase]:
         """Return the two parts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
-from ltbench import Meta, Phase, Regime, hookimpl
+from ltbench import Meta, Phase, Regime, Tune, hookimpl
 
 
 class Drw(Regime, frozen=True):
@@ -22,7 +22,9 @@ class Drw(Regime, frozen=True):
     name = "drw"
     needs: ClassVar[Mapping[str, str]] = {"weight": "there is nothing to defer without class weights"}
 
-    at: Annotated[float, Meta(gt=0, lt=1, description="start of the weights, as a fraction of the training")] = 0.8
+    at: Annotated[
+        float, Meta(gt=0, lt=1, description="start of the weights, as a fraction of the training"), Tune(0.5, 0.9)
+    ] = 0.8
 
     def phases(self) -> list[Phase]:
         """Return the phase without weights and the phase with weights."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ltbench import Meta, Phase, Regime, hookimpl
+from ltbench import Meta, NotTuned, Phase, Regime, Tune, hookimpl
 from ltbench_plugins.losses._smoothing import Off
 from ltbench_plugins.regimes._notes import ADJUSTED_AFTER_A_BALANCED_STAGE, FACTORS
 from ltbench_plugins.regimes._second_stage import balanced_second_stage
@@ -30,10 +30,18 @@ class MislasStage2(Regime, frozen=True):
     conflicts = FACTORS
     doubtful = ADJUSTED_AFTER_A_BALANCED_STAGE  # the loss is replaced
 
-    until: Annotated[float, Meta(gt=1, description="end of the second stage, as a fraction of the training")] = 1.05
-    head: Annotated[float, Meta(ge=0, lt=1, description="share spread for the most frequent class")] = 0.4
-    tail: Annotated[float, Meta(ge=0, lt=1, description="share spread for the rarest class")] = 0.1
-    shift_bn: Annotated[bool, Meta(description="whether statistics of batch normalisation follow")] = True
+    until: Annotated[
+        float,
+        Meta(gt=1, description="end of the second stage, as a fraction of the training"),
+        NotTuned("decides the cost"),
+    ] = 1.05
+    head: Annotated[float, Meta(ge=0, lt=1, description="share spread for the most frequent class"), Tune(0.2, 0.5)] = (
+        0.4
+    )
+    tail: Annotated[float, Meta(ge=0, lt=1, description="share spread for the rarest class"), Tune(0.0, 0.15)] = 0.1
+    shift_bn: Annotated[
+        bool, Meta(description="whether statistics of batch normalisation follow"), Tune(True, False)
+    ] = True
     off: Off = "k_minus_1"
 
     def without_effect(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ltbench import Meta, Phase, Regime, hookimpl
+from ltbench import Meta, NotTuned, Phase, Regime, hookimpl
 
 
 class Snapshot(Regime, frozen=True):
@@ -20,7 +20,7 @@ class Snapshot(Regime, frozen=True):
 
     name = "snapshot"
 
-    cycles: Annotated[int, Meta(ge=2, description="number of cycles")] = 5
+    cycles: Annotated[int, Meta(ge=2, description="number of cycles"), NotTuned("is the number of members")] = 5
 
     def phases(self) -> list[Phase]:
         """Return the cycles."""

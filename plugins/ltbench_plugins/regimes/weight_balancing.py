@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
-from ltbench import Meta, Phase, Regime, hookimpl
+from ltbench import Meta, NotTuned, Phase, Regime, Tune, hookimpl
 from ltbench_plugins._notes import WITH_RESAMPLING
 from ltbench_plugins.regimes._notes import BALANCED_SECOND_STAGE
 
@@ -32,12 +32,24 @@ class WeightBalancing(Regime, frozen=True):
     }
     doubtful: ClassVar[Mapping[str, str]] = {**BALANCED_SECOND_STAGE, **WITH_RESAMPLING}
 
-    until: Annotated[float, Meta(gt=1, description="end of the second stage, as a fraction of the training")] = (
-        1 + 10 / 320
-    )
-    first: Annotated[float, Meta(ge=0, description="factor of the recipe's weight decay in the first stage")] = 10.0
-    second: Annotated[float, Meta(ge=0, description="factor of the recipe's weight decay in the second stage")] = 200.0
-    max_norm: Annotated[float, Meta(gt=0, description="largest norm of the weights of a class")] = 0.1
+    until: Annotated[
+        float,
+        Meta(gt=1, description="end of the second stage, as a fraction of the training"),
+        NotTuned("decides the cost"),
+    ] = 1 + 10 / 320
+    first: Annotated[
+        float,
+        Meta(ge=0, description="factor of the recipe's weight decay in the first stage"),
+        Tune(2.0, 50.0, log=True),
+    ] = 10.0
+    second: Annotated[
+        float,
+        Meta(ge=0, description="factor of the recipe's weight decay in the second stage"),
+        Tune(50.0, 1000.0, log=True),
+    ] = 200.0
+    max_norm: Annotated[
+        float, Meta(gt=0, description="largest norm of the weights of a class"), Tune(0.03, 0.3, log=True)
+    ] = 0.1
 
     def phases(self) -> list[Phase]:
         """Return the two stages."""

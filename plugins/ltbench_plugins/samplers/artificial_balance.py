@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Sampler, hookimpl
+from ltbench import Meta, NotTuned, Sampler, hookimpl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -30,7 +30,9 @@ class ArtificialBalance(Sampler, frozen=True):
     name = "artificial_balance"
 
     threshold: Annotated[
-        int, Meta(ge=0, description="images of each class after balancing; 0: the mean class count")
+        int,
+        Meta(ge=0, description="images of each class after balancing; 0: the mean class count"),
+        NotTuned("0 means automatic"),
     ] = 0
 
     def pool(self, labels: Tensor, counts: Tensor, generator: Generator) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Sampler, hookimpl
+from ltbench import Meta, NotTuned, Sampler, hookimpl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -33,7 +33,9 @@ class BalancedBatch(Sampler, frozen=True):
     revision = 2  # revision 1 computed the number of batches from its own batch size
 
     per_class: Annotated[
-        int, Meta(ge=0, description="images per class in a batch; 0: as many as fit into the recipe's batch size")
+        int,
+        Meta(ge=0, description="images per class in a batch; 0: as many as fit into the recipe's batch size"),
+        NotTuned("0 means automatic"),
     ] = 0
 
     def batch_size(self, batch_size: int, classes: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ltbench import Meta, Sampler, hookimpl
+from ltbench import Meta, Sampler, Tune, hookimpl
 from ltbench_plugins.samplers._power import OfClassSizes
 
 
@@ -26,6 +26,7 @@ class PowerSampler(OfClassSizes, frozen=True):
     q: Annotated[
         float,
         Meta(ge=-1, le=1, description="1: every image is equally likely; 0: every class; below 0: rare classes more"),
+        Tune(0.0, 0.9),
     ] = 0.75
 
     def power(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Sampler, hookimpl
+from ltbench import Meta, NotTuned, Sampler, hookimpl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -36,6 +36,7 @@ class RepeatFactor(Sampler, frozen=True):
     threshold: Annotated[
         float,
         Meta(ge=0, le=1, description="share of the images below which a class is repeated; 0: 1 / number of classes"),
+        NotTuned("0 means automatic"),
     ] = 0.0
 
     def factors(self, counts: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Update, hookimpl
+from ltbench import Meta, Tune, Update, hookimpl
 from ltbench_plugins.updates._ascent import ascend, parameters_of
 
 if TYPE_CHECKING:
@@ -32,8 +32,12 @@ class Imbsam(Update, frozen=True):
     name = "imbsam"
     passes = 3
 
-    rho: Annotated[float, Meta(gt=0, description="distance of the point at which the gradient is taken")] = 0.05
-    tail: Annotated[float, Meta(gt=0, lt=1, description="share of the classes that are tail classes")] = 1 / 3
+    rho: Annotated[
+        float, Meta(gt=0, description="distance of the point at which the gradient is taken"), Tune(0.02, 0.8, log=True)
+    ] = 0.05
+    tail: Annotated[
+        float, Meta(gt=0, lt=1, description="share of the classes that are tail classes"), Tune(0.2, 0.6)
+    ] = 1 / 3
 
     def step(self, closure: Closure, optimizer: Optimizer, labels: Tensor, counts: Tensor, moment: Moment) -> None:
         """Do one step."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Update, hookimpl
+from ltbench import Meta, Tune, Update, hookimpl
 from ltbench_plugins.updates._ascent import ascend, parameters_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ class Sam(Update, frozen=True):
     name = "sam"
     passes = 2
 
-    rho: Annotated[float, Meta(gt=0, description="distance of the point at which the gradient is taken")] = 0.05
+    rho: Annotated[
+        float, Meta(gt=0, description="distance of the point at which the gradient is taken"), Tune(0.02, 0.8, log=True)
+    ] = 0.05
 
     def step(self, closure: Closure, optimizer: Optimizer, labels: Tensor, counts: Tensor, moment: Moment) -> None:
         """Do one step."""

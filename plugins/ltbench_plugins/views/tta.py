@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from ltbench import Meta, View, hookimpl
+from ltbench import Meta, Tune, View, hookimpl
 from ltbench_plugins.views._softmax import softmax
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ class Tta(View, frozen=True):
 
     name = "tta"
 
-    merge_by: Annotated[Literal["mean", "vote"], Meta(description="mean of probabilities, or majority vote")] = "mean"
+    merge_by: Annotated[
+        Literal["mean", "vote"], Meta(description="mean of probabilities, or majority vote"), Tune("mean", "vote")
+    ] = "mean"
 
     def views(self) -> Mapping[str, Callable[[Tensor], Tensor]]:
         """Return the two views. images: float [B, channels, size, size], normalised."""

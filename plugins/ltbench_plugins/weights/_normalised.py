@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from ltbench import Meta, Weight
+from ltbench import Meta, Tune, Weight
 from ltbench.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ Normalize = Annotated[
 Reduction = Annotated[
     Literal["mean", "weighted_mean"],
     Meta(description="loss of a batch: sum divided by its size (mean), or by the sum of its weights (weighted_mean)"),
+    Tune("mean", "weighted_mean"),
 ]
 
 

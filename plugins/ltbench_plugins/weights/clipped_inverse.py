@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Weight, hookimpl
+from ltbench import Meta, Tune, Weight, hookimpl
 from ltbench_plugins.weights._normalised import NormalisedWeight, Normalize
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ class ClippedInverse(NormalisedWeight, frozen=True):
 
     normalize: Normalize = "none"
     power: Annotated[
-        float, Meta(ge=0, description="the largest weight is the number of classes to the power of this")
+        float,
+        Meta(ge=0, description="the largest weight is the number of classes to the power of this"),
+        Tune(0.1, 0.6),
     ] = 0.25
 
     def all_are_one(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Weight, hookimpl
+from ltbench import Meta, Tune, Weight, hookimpl
 from ltbench_plugins._notes import WITH_RESAMPLING
 from ltbench_plugins.weights._normalised import NormalisedWeight
 
@@ -30,7 +30,11 @@ class Ens(NormalisedWeight, frozen=True):
     name = "ens"
     doubtful = WITH_RESAMPLING
 
-    beta: Annotated[float, Meta(ge=0, lt=1, description="0: no weights; near 1: inverse number of images")] = 0.9999
+    beta: Annotated[
+        float,
+        Meta(ge=0, lt=1, description="0: no weights; near 1: inverse number of images"),
+        Tune(choices=(0.9, 0.99, 0.999, 0.9999)),
+    ] = 0.9999
 
     def all_are_one(self) -> bool:
         return not self.beta

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import random
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from testing.broken.marks import breaks
 
-from ltbench import Loss, Meta
+from ltbench import Loss, Meta, NotTuned, Tune
+from ltbench.errors import ParameterError
 
 CALLS = itertools.count()
 
@@ -65,7 +66,7 @@ class NoDescription(Sound, frozen=True):
     """Say nothing of what the parameter means. Source: none."""
 
     name = "no_description"
-    scale: Annotated[float, Meta(gt=0)] = 1.0
+    scale: Annotated[float, Meta(gt=0), Tune(0.5, 2.0)] = 1.0
 
     def per_sample(self, logits, labels, counts):
         return nll(self.scale * logits, labels)
@@ -76,10 +77,78 @@ class NoRange(Sound, frozen=True):
     """Take any number. Source: none."""
 
     name = "no_range"
-    shift: Annotated[float, Meta(description="added to the first logit")] = 1.0
+    shift: Annotated[float, Meta(description="added to the first logit"), Tune(0.5, 2.0)] = 1.0
 
     def per_sample(self, logits, labels, counts):
         return nll(logits, labels) + self.shift
+
+
+class Scaled(Sound, frozen=True):
+    """Multiply the logits. Source: none."""
+
+    name = "scaled_loss"
+    scale: Annotated[float, Meta(gt=0, description="factor of the logits"), Tune(0.5, 2.0)] = 1.0
+
+    def per_sample(self, logits, labels, counts):
+        return nll(self.scale * logits, labels)
+
+
+@breaks("says_what_is_worth_tuning")
+class NothingToTune(Scaled, frozen=True):
+    """Say nothing of the values that are worth trying. Source: none."""
+
+    name = "nothing_to_tune"
+    scale: Annotated[float, Meta(gt=0, description="factor of the logits")] = 1.0
+
+
+@breaks("says_what_is_worth_tuning")
+class NoReasonNotToTune(Scaled, frozen=True):
+    """Give no reason. Source: none."""
+
+    name = "no_reason_not_to_tune"
+    scale: Annotated[float, Meta(gt=0, description="factor of the logits"), NotTuned(" ")] = 1.0
+
+
+@breaks("says_what_is_worth_tuning")
+class TunedAway(Scaled, frozen=True):
+    """Never try the default. Source: none."""
+
+    name = "tuned_away"
+    scale: Annotated[float, Meta(gt=0, description="factor of the logits"), Tune(2.0, 4.0)] = 1.0
+
+
+@breaks("says_what_is_worth_tuning")
+class TunedTooFar(Scaled, frozen=True):
+    """Try what the range excludes. Source: none."""
+
+    name = "tuned_too_far"
+    scale: Annotated[float, Meta(gt=0, le=3, description="factor of the logits"), Tune(0.5, 4.0)] = 1.0
+
+
+@breaks("says_what_is_worth_tuning")
+class RangeOfWords(Sound, frozen=True):
+    """Have a range of what is no number. Source: none."""
+
+    name = "range_of_words"
+    scale: Annotated[Literal["1", "2"], Meta(description="factor of the logits"), Tune(1.0, 2.0)] = "1"
+
+    def per_sample(self, logits, labels, counts):
+        return nll(int(self.scale) * logits, labels)
+
+
+@breaks("says_what_is_worth_tuning")
+class TunedApart(Scaled, frozen=True):
+    """Try pairs of values that it refuses. Source: none."""
+
+    name = "tuned_apart"
+    most: Annotated[float, Meta(gt=0, description="upper bound of the scale"), Tune(1.0, 4.0)] = 2.0
+
+    def check(self):
+        if self.scale > self.most:
+            raise ParameterError("scale is above most", fix="a larger most")
+
+    def per_sample(self, logits, labels, counts):
+        return nll(self.scale * logits, labels) + self.most
 
 
 @breaks("uses_every_parameter")
@@ -87,7 +156,7 @@ class Clamped(Sound, frozen=True):
     """Keep a parameter within limits that its range does not state. Source: none."""
 
     name = "clamped"
-    gamma: Annotated[float, Meta(gt=0, description="factor on the logits, at most 2")] = 2.0
+    gamma: Annotated[float, Meta(gt=0, description="factor on the logits, at most 2"), Tune(1.0, 2.0)] = 2.0
 
     def per_sample(self, logits, labels, counts):
         return nll(min(self.gamma, 2.0) * logits, labels)
@@ -166,7 +235,7 @@ class ForgottenParameter(Sound, frozen=True):
     """Forget its gamma. Source: none."""
 
     name = "forgotten_parameter"
-    gamma: Annotated[float, Meta(ge=0, description="nothing")] = 1.0
+    gamma: Annotated[float, Meta(ge=0, description="nothing"), Tune(0.5, 2.0)] = 1.0
 
 
 # Every check that computes losses of the same logits twice sees the second shift.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
-from ltbench import Meta, Phase, Regime, hookimpl
+from ltbench import Meta, Phase, Regime, Tune, hookimpl
 
 LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
@@ -25,7 +25,9 @@ class LateSampler(Regime, frozen=True):
     name = "late_sampler"
     needs: ClassVar[Mapping[str, str]] = {"sampler": "there is nothing to defer without a sampler"}
 
-    at: Annotated[float, Meta(gt=0, lt=1, description="start of the sampler, as a fraction of the training")] = 0.8
+    at: Annotated[
+        float, Meta(gt=0, lt=1, description="start of the sampler, as a fraction of the training"), Tune(0.5, 0.9)
+    ] = 0.8
 
     def phases(self) -> list[Phase]:
         """Return the phase without the sampler and the phase with it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Ensemble, Member, Meta, hookimpl
+from ltbench import Ensemble, Member, Meta, NotTuned, hookimpl
 
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray
@@ -26,7 +26,7 @@ class LogPool(Ensemble, frozen=True):
 
     name = "log_pool"
 
-    size: Annotated[int, Meta(ge=2, description="number of members")] = 3
+    size: Annotated[int, Meta(ge=2, description="number of members"), NotTuned("decides the cost")] = 3
 
     def members(self, counts: Sequence[int]) -> list[Member]:
         """Return the members; they do not depend on the class counts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Loss, Meta, hookimpl
+from ltbench import Loss, Meta, Tune, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +25,9 @@ class Gce(Loss, frozen=True):
 
     name = "gce"
 
-    q: Annotated[float, Meta(gt=0, le=1, description="near 0: cross entropy; 1: mean absolute error")] = 0.7
+    q: Annotated[
+        float, Meta(gt=0, le=1, description="near 0: cross entropy; 1: mean absolute error"), Tune(0.3, 0.9)
+    ] = 0.7
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""

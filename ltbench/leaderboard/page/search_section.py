@@ -1,0 +1,71 @@
+"""The section on a search: what was run, what was not, and why. What was never run has no row and no rank."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ltbench.core.units import big_number
+from ltbench.core.words import counted
+from ltbench.leaderboard.tables.markdown import details, escape, plain_table
+from ltbench.records.search_file import Searched
+
+LISTED = 200
+"""Combinations without a row that are written out."""
+
+
+def search_notice(searched: Searched | None) -> list[str]:
+    """Return what a reader of the answer has to know first; nothing for a page that is not of a search."""
+    if searched is None:
+        return []
+    run = sum(row.cells > 0 for row in searched.rows)
+    return [
+        (
+            f"A search ran {searched.cells:,} of {counted(searched.all_cells, 'cell')}, and {run:,} of "
+            f"{counted(len(searched.rows), 'combination')}. Those that were never run have no row and no rank."
+        )
+    ]
+
+
+def search_lines(searched: Searched | None) -> list[str]:
+    """Return the section; nothing for a page that is not of a search."""
+    if searched is None:
+        return []
+    states = Counter(row.state for row in searched.rows)
+    share = 100 * searched.cells / searched.all_cells if searched.all_cells else 100.0
+    images = "held-out images" if searched.on == "held_out" else "test images, as a whole run would compare them"
+    cost = "" if searched.all_passes is None else f" of {big_number(searched.all_passes)}"
+    lines = [
+        "## Search",
+        "",
+        (
+            f"In {counted(searched.rounds, 'round')}, {searched.cells:,} of {counted(searched.all_cells, 'cell')} ({share:.1f} %) were run, for "
+            f"{big_number(searched.passes)}{cost} forward passes of an image. Rows were compared by {searched.metric.replace('_', ' ')} on {images}. "
+            f"{searched.ended}"
+        ),
+        "",
+        f"Of {counted(len(searched.rows), 'combination')}, "
+        + ", ".join(f"{number:,} {'is' if number == 1 else 'are'} {state}" for state, number in sorted(states.items()))
+        + ".",
+        "",
+    ]
+    lines += [searched.halves, ""] if searched.halves else []
+    several = len({row.board for row in searched.rows}) > 1
+    for title, picked in (
+        ("never run", [row for row in searched.rows if not row.cells]),
+        (
+            "run and given up",
+            [row for row in searched.rows if row.cells and row.state in ("surely worse", "stopped half-way")],
+        ),
+    ):
+        if picked:
+            head = [*(["data and model"] if several else []), "combination", "cells", "why"]
+            table = [
+                [*([escape(row.board)] if several else []), escape(row.combination), str(row.cells), escape(row.why)]
+                for row in picked[:LISTED]
+            ]
+            more = [f"- and {len(picked) - LISTED:,} more in `search.json`"] if len(picked) > LISTED else []
+            lines += [
+                *details(f"{counted(len(picked), 'combination')} {title}", [*plain_table(head, table), *more]),
+                "",
+            ]
+    return lines

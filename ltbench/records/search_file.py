@@ -1,0 +1,65 @@
+"""What a search has run, and what it has not, beside the records of its page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from ltbench.errors import RecordError
+from ltbench.records.record import write_atomic
+
+FILE: Final = "search.json"
+State = Literal["in the lead", "surely worse", "stopped half-way", "open", "never run"]
+
+
+class SearchedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A combination of a search."""
+
+    combination: str
+    """As the page writes it."""
+    board: str
+    """Data set, profile and model."""
+    state: State
+    cells: int
+    """Its cells that were run."""
+    why: str = ""
+
+
+class Searched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A search."""
+
+    schema: Literal[1] = 1
+    on: Literal["test", "held_out"]
+    """The images on which rows were compared."""
+    metric: str
+    rounds: int
+    cells: int
+    """Cells that were run."""
+    all_cells: int
+    """Cells of all combinations at all factors with all seeds."""
+    passes: float
+    """Cost of the cells that were run, in forward passes of an image, with shared trainings."""
+    all_passes: float | None = None
+    """The same for all cells; None if they are too many to count."""
+    ended: str
+    """Why the search ended."""
+    halves: str = ""
+    """What was found about short trainings; empty if it was not tried."""
+    rows: list[SearchedRow]
+
+
+def write_search(path: Path, searched: Searched) -> None:
+    """Write the file."""
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(searched), indent=1) + b"\n")
+
+
+def read_search(path: Path) -> Searched | None:
+    """Return what a search has run; None if there is no file. Raises `RecordError` naming the file."""
+    if not path.is_file():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Searched)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError("what a search has run cannot be read", where=str(path), why=str(error)) from None

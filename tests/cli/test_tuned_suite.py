@@ -1,0 +1,194 @@
+"""A suite with [tune], from its file to its page."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from support import call, suite_source
+
+from ltbench.errors import RecordError, SuiteError, UsageError
+from ltbench.leaderboard.publish import load
+from ltbench.leaderboard.statistics.record_groups import group_records
+from ltbench.records.comparability import TUNED
+from ltbench.records.records_file import read_records_file
+from ltbench.records.tuning_file import read_tuning
+
+RECIPE = {"epochs": 1, "batch_size": 16, "lr": 0.1, "precision": "fp32"}
+TUNE = "\n[tune]\ntrials = 3\n"
+
+
+def options(folder: Path) -> list[str]:
+    return [f"--{option}={folder / name}" for option, name in (("store", "store"), ("leaderboards", "leaderboards"))]
+
+
+def run(folder: Path, *words: str, code: int = 0) -> Path:
+    """Run the suite of the folder into its store; return the folder of the page."""
+    done = call("run", "--suite", folder / "tuned.toml", "--executor", "inline", *options(folder), *words)
+    assert done.exit_code == 0 or done.return_value == code, done.output
+    return folder / "leaderboards" / "local" / "tuned"
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a tuned suite was run and published."""
+    folder = tmp_path_factory.mktemp("tuned")
+    source = suite_source(
+        "tuned", RECIPE, imbalance_factors=[50, 100], models=["convnet[width=4]"], seeds=[0, 1],
+        combinations=[["cb_sampler"], ["logit_adjust_posthoc"]],
+    )  # fmt: skip
+    (folder / "tuned.toml").write_text(source + TUNE)
+    run(folder, "--publish")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(tuned: Path) -> Path:
+    return tuned / "leaderboards" / "local" / "tuned"
+
+
+def test_rows_are_there_with_the_defaults_and_tuned(page: Path) -> None:
+    loaded = load(page)
+    (group,) = group_records(loaded.records, "", loaded.columns)
+    found = {(record.label, record.setting.imbalance_factor, record.seeds) for record in group.records}
+    labels = {label for label, _, _ in found}
+    plain = {"baseline", "cb_sampler", "logit_adjust_posthoc"}
+    assert labels == plain | {"tuned (3)", *(f"{label} + tuned (3)" for label in plain - {"baseline"})}
+    assert len(found) == 2 * 3 * 2 * 2
+
+
+def test_no_record_says_that_it_is_tuned_and_none_is_a_trial(page: Path) -> None:
+    for record in read_records_file(page / "records.jsonl").records:
+        assert TUNED not in record.combination
+        assert not record.is_partial
+        assert "held_out" not in record.fits[0]["data"]
+
+
+def test_the_page_names_trials_values_cost_and_optimism(page: Path) -> None:
+    text = (page / "README.md").read_text()
+    section = text[text.index("## Tuning") : text.index("## fashion_mini")]
+    assert "Each row had 3 trials, the first one with the defaults." in section
+    assert "by balanced accuracy on 20 % of the training images of each class, never on test images" in section
+    assert re.search(
+        r"On held-out images the chosen values were \S+ points better than the defaults on average, on test images",
+        section,
+    )
+    assert "### Imbalance factor 50: trials" in section
+    for row in read_tuning(page / "tuning.jsonl"):
+        label = " + ".join(filter(None, row.combination.values())) or "baseline"
+        (line,) = re.findall(
+            rf"^\| {label} +\| (?:the defaults|lr=\S+, weight_decay=\S+) .*\|$",
+            part(section, row.imbalance_factor),
+            re.MULTILINE,
+        )
+        first, best = row.trials[0].score, row.best.score
+        assert f"{100 * first:.1f} → {100 * best:.1f}" in line
+    assert "would report" in section
+
+
+def part(section: str, factor: float) -> str:
+    begin = section.index(f"### Imbalance factor {factor:g}")
+    end = section.find("| better than the baseline", begin)
+    return section[begin:end]
+
+
+def test_promised_and_delivered_are_differences_of_the_printed_numbers(page: Path) -> None:
+    loaded = load(page)
+    scores: dict[tuple[str, float], list[float]] = {}
+    for record in loaded.records:
+        scores.setdefault((record.label, record.setting.imbalance_factor), []).append(record.metrics["top1"])
+    section = (page / "README.md").read_text().split("## Tuning")[1]
+    mean = {key: 100 * sum(values) / len(values) for key, values in scores.items()}
+    delivered = mean["cb_sampler + tuned (3)", 100.0] - mean["cb_sampler", 100.0]
+    line = next(line for line in part(section, 100).splitlines() if line.startswith("| cb_sampler"))
+    cells = [cell.strip() for cell in line.split("|")]
+    shown = f"{delivered:+.1f}".replace("-", "\N{MINUS SIGN}")
+    assert cells[6] == (shown if float(f"{delivered:.1f}") else "0.0")
+    assert cells[5] == f"{mean['cb_sampler', 100.0]:.1f} → {mean['cb_sampler + tuned (3)', 100.0]:.1f}"
+
+
+def test_a_second_run_trains_nothing_and_changes_nothing(tuned: Path, page: Path) -> None:
+    before = {path.name: path.read_bytes() for path in page.iterdir() if path.is_file()}
+    done = call("run", "--suite", tuned / "tuned.toml", "--executor", "inline", *options(tuned), "--json")
+    facts = json.loads(done.stdout)
+    assert facts["executed"] == {"fit": 0, "predict": 0, "cell": 0}
+    assert {path.name: path.read_bytes() for path in page.iterdir() if path.is_file()} == before
+
+
+def test_the_published_page_is_that_of_the_records(tuned: Path, page: Path) -> None:
+    published = tuned / "leaderboards" / "tuned"
+    assert (published / "tuning.jsonl").read_bytes() == (page / "tuning.jsonl").read_bytes()
+    assert "## Tuning" in (published / "README.md").read_text()
+    assert (
+        call("leaderboard", "--check", f"--leaderboards={tuned / 'leaderboards'}", "--readme", tuned / "none").exit_code
+        == 0
+    )
+
+
+def test_a_plan_counts_the_trials(tuned: Path) -> None:
+    done = call("plan", "--suite", tuned / "tuned.toml", options(tuned)[0])
+    assert "tuning      3 trials of 6 rows, at each factor; 18 of 18 cells done" in done.stdout
+    facts = json.loads(call("plan", "--suite", tuned / "tuned.toml", options(tuned)[0], "--json").stdout)
+    # The trials of the two rows without a sampler differ in the posthoc only.
+    assert (facts["tuning"]["trainings"], facts["tuning"]["trainings_naive"]) == (2 * 2 * 3, 18)
+
+
+def test_a_run_whose_budget_ends_goes_on_later(tuned: Path, page: Path, tmp_path: Path) -> None:
+    shutil.copy(tuned / "tuned.toml", tmp_path / "tuned.toml")
+    done = call(
+        "run", "--suite", tmp_path / "tuned.toml", "--executor", "inline", *options(tmp_path), "--budget", "0.001s"
+    )
+    assert "remain" in done.output
+    mine = run(tmp_path)
+    assert read_tuning(mine / "tuning.jsonl") == read_tuning(page / "tuning.jsonl")
+
+
+def test_merging_keeps_the_tuned_rows(tuned: Path, page: Path, tmp_path: Path) -> None:
+    done = call("merge", str(page), "--into", str(tmp_path / "merged"))
+    assert done.exit_code == 0, done.output
+    assert {record.label for record in load(tmp_path / "merged").records} == {
+        record.label for record in load(page).records
+    }
+
+
+def test_a_store_is_merged_without_its_trials(tuned: Path, tmp_path: Path) -> None:
+    assert call("merge", str(tuned / "store"), "--into", str(tmp_path / "merged")).exit_code == 0
+    assert not any(record.is_partial for record in read_records_file(tmp_path / "merged" / "records.jsonl").records)
+
+
+def test_a_changed_choice_is_refused(page: Path, tmp_path: Path) -> None:
+    shutil.copytree(page, tmp_path / "page")
+    lines = (page / "tuning.jsonl").read_text().splitlines()
+    first = json.loads(lines[0])
+    first["chosen"] = (first["chosen"] + 1) % 3
+    (tmp_path / "page" / "tuning.jsonl").write_text("\n".join([json.dumps(first), *lines[1:]]) + "\n")
+    with pytest.raises(RecordError, match="but the best trial is") as error:
+        call("leaderboard", tmp_path / "page")
+    assert "line 1" in error.value.where
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('on = "test"', "tune.on: held_out"),
+        ("trails = 3", "did you mean tune.trials"),
+        ("seeds = 3", "it has 2 seed pairs"),
+    ],
+)
+def test_an_invalid_table_is_named(tuned: Path, tmp_path: Path, more: str, said: str) -> None:
+    (tmp_path / "tuned.toml").write_text((tuned / "tuned.toml").read_text() + more + "\n")
+    with pytest.raises(SuiteError) as error:
+        call("plan", "--suite", tmp_path / "tuned.toml")
+    assert said in str(error.value)
+
+
+def test_it_is_not_swept_and_not_run_without_sharing(tuned: Path, tmp_path: Path) -> None:
+    text = (tuned / "tuned.toml").read_text()
+    (tmp_path / "swept.toml").write_text(text + "\n[sweep]\nlr = [0.1, 0.2]\n")
+    with pytest.raises(SuiteError, match="so it cannot sweep it as well"):
+        call("plan", "--suite", tmp_path / "swept.toml")
+    with pytest.raises(UsageError, match="cannot run with --no-sharing"):
+        call("run", "--suite", tuned / "tuned.toml", "--no-sharing", *options(tuned))
