@@ -79,14 +79,19 @@ class Race:
         return [self._cell(cell) for cell in cells]
 
     def tell(self, cell: Cell, score: float | None) -> None:
-        """Take in the score of a cell; None if it failed. Raises `ValueError` if it was not asked for, or is not finite."""
+        """Take in the score of a cell; None if it failed or was given up.
+
+        It need not be asked for, if it came along with others. Raises `ValueError` if it was told before, or is not finite.
+        """
         row, block = cell
         place = row * len(self._blocks) + block
-        if place not in self._waiting:
-            raise ValueError(f"cell {cell} was told without being asked for, or twice")
+        if place in self._scores:
+            raise ValueError(f"cell {cell} was told twice")
         if score is not None and not math.isfinite(score):
             raise ValueError(f"the score of cell {cell} is {score}")
-        self._waiting.remove(place)
+        self._waiting.discard(place)
+        # A cell that came along with others is not asked for any more.
+        self._queue = [queued for queued in self._queue if queued != place]
         self._scores[place] = score
 
     def screening(self, most: int) -> list[Cell]:

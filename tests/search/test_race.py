@@ -194,7 +194,6 @@ def test_rows_of_one_training_are_tested_with_a_variance_of_their_own() -> None:
     def dropped(trainings: list[str] | None) -> Dropped | None:
         race = Race(rows, blocks, trainings=trainings)
         cells = [(row, block) for row in range(4) for block in range(6)]
-        race._waiting.update(range(24))
         for cell in cells:
             race.tell(cell, of(cell))
         return race.standings()[0].dropped
@@ -203,10 +202,18 @@ def test_rows_of_one_training_are_tested_with_a_variance_of_their_own() -> None:
     assert dropped(None) != Dropped("tests", 1)
 
 
-def test_it_takes_each_asked_cell_once_and_only_finite_scores() -> None:
+def test_a_cell_that_came_along_is_not_asked_for() -> None:
     race = Race([BASELINE, ONE], SEEDS)
-    with pytest.raises(ValueError, match="without being asked for"):
-        race.tell((0, 0), 0.5)
+    (first,) = race.ask(1)
+    queued = race.ask(100)
+    again = Race([BASELINE, ONE], SEEDS)
+    assert again.ask(1) == [first]
+    again.tell(queued[0], 0.5)
+    assert again.ask(100) == queued[1:]
+
+
+def test_it_takes_each_cell_once_and_only_finite_scores() -> None:
+    race = Race([BASELINE, ONE], SEEDS)
     cell = race.ask(1)[0]
     with pytest.raises(ValueError, match="nan"):
         race.tell(cell, float("nan"))
