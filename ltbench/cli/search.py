@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 @click.option("--budget", type=Spending(), metavar="AMOUNT",
               help="Most to spend: time (30m), cells (100cells), or passes of an image through a network (20Mpasses).  "
                    "[default: until rows are told apart]")  # fmt: skip
+@click.option("--on", type=click.Choice(["held_out", "test"]), default="held_out", show_default=True,
+              help="Images on which rows are compared: held out of training (by the suite, --held-out, or else 0.2), so that "
+                   "the test images have no part in the choice, or test images, as in a leaderboard of all rows.")  # fmt: skip
 @suite_changes
 @worker_options
 @click.option("--name", metavar="NAME", help="Name of the page.  [default: that of the suite, with -search]")
@@ -43,16 +46,15 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print a summary of the run as JSON instead of the leaderboard.")
 @plugin_options
 def command(
-    choice: PluginSelection, data_root: Path, store_path: Path, budget: Spendable | None, executor_name: str | None,
-    workers: int | None, retries: int, timeout: float | None, memory: int | None, name: str | None, is_replaced: bool,
+    choice: PluginSelection, data_root: Path, store_path: Path, budget: Spendable | None, on: str,
+    executor_name: str | None, workers: int | None, retries: int, timeout: float | None, memory: int | None, name: str | None, is_replaced: bool,
     is_published: bool, leaderboards: Path, as_json: bool, **asked: Any,
 ) -> int:  # fmt: skip
     """Race the combinations of a suite: find the best ones without running all.
 
     In rounds: a few cells of combinations that are far apart, then those that tell the leader from what may be better, by a
-    model of what techniques and pairs of them add. Rows are compared on the held-out images of a suite that has some, else
-    on its test images. The page says what was never run, without a rank. After an interruption, the same command continues.
-    A suite with [tune] then tunes the rows in the lead.
+    model of what techniques and pairs of them add. The page says what was never run, without a rank. After an interruption,
+    the same command continues. A suite with [tune] then tunes the rows in the lead.
     """
     from ltbench.cli.running.page_of_run import page_of_run
     from ltbench.cli.running.search_parts import Limits, SearchParts
@@ -61,7 +63,8 @@ def command(
     from ltbench.running.budget import Budget
     from ltbench.running.options import RunOptions
     from ltbench.store.store import Store
-    from ltbench.suite.suite import suite_path
+    from ltbench.suite.suite import changed, suite_path
+    from ltbench.suite.tuning import SHARE
 
     registry = load_registry(choice)
     context = Context(store=Store(store_path), registry=registry, data_root=data_root)
@@ -72,14 +75,16 @@ def command(
         click.echo(line, err=True)
     spent = budget or Spendable()
     page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name)
-    page = completed(_of_search(page, named=name is not None), choice, data_root, is_replaced=is_replaced)
+    page = completed(_of_search(page, on, named=name is not None), choice, data_root, is_replaced=is_replaced)
+    if on == "held_out" and not suite.held_out:
+        suite = changed(suite, held_out=SHARE)
     options = RunOptions(budget=Budget(seconds=spent["seconds"]) if "seconds" in spent else None, retries=retries)
-    source = SearchParts(suite, context, Limits(spent.get("cells"), spent.get("passes")))
+    source = SearchParts(suite, context, on, Limits(spent.get("cells"), spent.get("passes")))
     output = Output(leaderboards=leaderboards, is_published=is_published, is_replaced=is_replaced, as_json=as_json)
     return run_page(source, suite.name, page, context, offer, terms, options, output)
 
 
-def _of_search(page: PageOfRun, *, named: bool) -> PageOfRun:
+def _of_search(page: PageOfRun, on: str, *, named: bool) -> PageOfRun:
     """Return the page of a search of what a page of a run would show. named: whether its name is the user's."""
     import msgspec
 
@@ -89,11 +94,12 @@ def _of_search(page: PageOfRun, *, named: bool) -> PageOfRun:
 
     words = shlex.split(page.command)
     place = words.index("--suite")
-    command = [words[0], "search", words[place + 1], *words[place + 2 :]]
+    command = [words[0], "search", words[place + 1], *(["--on", on] if on == "test" else []), *words[place + 2 :]]
+    suffix = "-search-on-test" if on == "test" else "-search"
     return msgspec.structs.replace(
         page,
-        folder=page.folder if named else page.folder.with_name(f"{page.folder.name}-search"),
+        folder=page.folder if named else page.folder.with_name(f"{page.folder.name}{suffix}"),
         suite=changed(page.suite, title=f"{page.suite.title}: search", claims=()),
         command=shlex.join(command),
-        definition=digest(canonical(["search", page.definition]), 32),
+        definition=digest(canonical(["search", on, page.definition]), 32),
     )

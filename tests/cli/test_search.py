@@ -6,9 +6,11 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from support import call, suite_source
 
+from ltbench.core.folders import data_root
 from ltbench.leaderboard.publish import load
 from ltbench.records.records_file import read_records_file
 from ltbench.records.search_file import Searched, read_search
@@ -156,12 +158,53 @@ def test_rows_that_need_no_other_training_come_along_unless_cells_are_counted(tm
     assert len({row.cells for row in found.rows}) == 1
 
 
-def test_held_out_images_are_what_decides_where_there_are_some(tmp_path: Path) -> None:
-    (tmp_path / "raced.toml").write_text(source(techniques=["cb_sampler"], held_out=0.2))
-    page = search(tmp_path)
-    assert searched(page).on == "held_out"
-    assert searched(page).metric == "balanced_accuracy"
-    assert "Rows were compared by balanced accuracy on held-out images" in (page / "README.md").read_text()
+def test_held_out_images_decide_unless_test_images_are_asked_for(raced: Path, page: Path, tmp_path: Path) -> None:
+    assert (searched(page).on, searched(page).metric) == ("held_out", "balanced_accuracy")
+    assert (
+        "Rows were compared by balanced accuracy on held-out images, never on test images."
+        in (page / "README.md").read_text()
+    )
+    assert {r.fits[0]["data"]["held_out"] for r in read_records_file(page / "records.jsonl").records} == {0.2}
+    (tmp_path / "raced.toml").write_text(source(techniques=["cb_sampler"]))
+    search(tmp_path, "--on", "test")
+    other = tmp_path / "leaderboards" / "local" / "raced-search-on-test"
+    assert (searched(other).on, searched(other).metric) == ("test", "top1")
+    assert "so the numbers of the best rows are too good" in (other / "README.md").read_text()
+    assert "--on test" in (other / "README.md").read_text()
+
+
+def test_no_test_label_reaches_a_choice(raced: Path, page: Path) -> None:
+    """Planted: records whose test numbers say the opposite of the held-out ones."""
+    from ltbench.cli.running.search_parts import Limits, SearchParts
+    from ltbench.executor import Context
+    from ltbench.records.record import seal
+    from ltbench.registry.registry import Registry
+    from ltbench.store.store import Store
+    from ltbench.suite.suite import changed, read_suite
+
+    suite = changed(read_suite(raced / "raced.toml"), held_out=0.2)
+    store = Store(raced / "store")
+    context = Context(store=store, registry=Registry.load(), data_root=data_root())
+
+    def rows() -> list[tuple[str, str, int]]:
+        parts = SearchParts(suite, context, "held_out", Limits(12))
+        for _ in parts.parts(1):
+            pass
+        return [(row.combination, row.state, row.cells) for row in parts.searched.rows]
+
+    before = rows()
+    for record in read_records_file(page / "records.jsonl").records:
+        raw = store.record(record.id)
+        planted = raw | {
+            "metrics": {name: 0.0 if value else 1.0 for name, value in raw["metrics"].items()},
+            "digest": "",
+        }
+        store.put_record(seal(planted))
+    try:
+        assert rows() == before
+    finally:
+        for record in read_records_file(page / "records.jsonl").records:
+            store.put_record(msgspec.to_builtins(record))
 
 
 def test_first_halves_are_on_no_page_and_not_trained_where_the_whole_is_there(tmp_path: Path) -> None:
@@ -169,7 +212,17 @@ def test_first_halves_are_on_no_page_and_not_trained_where_the_whole_is_there(tm
     page = search(tmp_path, "--budget", "12cells")
     assert not any(record.is_partial for record in read_records_file(page / "records.jsonl").records)
     ran = json.loads(
-        call("run", "--suite", tmp_path / "raced.toml", "--executor", "inline", *places(tmp_path), "--json").stdout
+        call(
+            "run",
+            "--suite",
+            tmp_path / "raced.toml",
+            "--held-out",
+            "0.2",
+            "--executor",
+            "inline",
+            *places(tmp_path),
+            "--json",
+        ).stdout
     )
     assert ran["executed"]["fit"] > 0
     fresh = call(

@@ -69,7 +69,8 @@ class _Board:
 class SearchParts:
     """Races the combinations of a suite, then tunes those in the lead if the suite tunes."""
 
-    def __init__(self, suite: Suite, context: Context, limits: Limits) -> None:
+    def __init__(self, suite: Suite, context: Context, on: str, limits: Limits) -> None:
+        """on: what rows are compared by, "held_out" or "test"."""
         self._suite, self._context, self._limits = suite, context, limits
         # A screening design is where a search begins, not all that it may run.
         wide: dict[str, object] = (
@@ -78,7 +79,7 @@ class SearchParts:
         plain = changed(suite, tune=None, **wide)
         self._planner, self._scratch = (Planner(plain, context.registry, context.data_root) for _ in range(2))
         self._rows = self._combinations(plain)
-        self._on_held_out = bool(suite.held_out)
+        self._on_held_out = on == "held_out"
         self._boards = self._make_boards()
         self._passes, self._rounds = 0.0, 0
         self._pending: list[tuple[_Board, Cell]] = []

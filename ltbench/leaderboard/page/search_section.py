@@ -35,7 +35,11 @@ def search_lines(searched: Searched | None, columns: Iterable[Column] = ()) -> l
         return []
     states = Counter(row.state for row in searched.rows)
     share = 100 * searched.cells / searched.all_cells if searched.all_cells else 100.0
-    images = "held-out images" if searched.on == "held_out" else "test images, as a whole run would compare them"
+    images = (
+        "held-out images, never on test images"
+        if searched.on == "held_out"
+        else ("test images, so the numbers of the best rows are too good")
+    )
     cost = "" if searched.all_passes is None else f" of {big_number(searched.all_passes)}"
     lines = [
         "## Search",
