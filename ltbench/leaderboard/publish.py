@@ -146,6 +146,9 @@ def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> Suit
     columns = columns_of(records, facts.columns or installed_columns(), facts.metric)
     boards = make_boards(records, facts.seeds, columns, facts.reference, facts.metric, facts.method_parts)
     boards = with_published(boards, facts.reported)
+    if (searched := read_search(folder / SEARCH)) is not None:
+        # What a search leaves out is not missing.
+        boards = [msgspec.structs.replace(board, missing=[]) for board in boards]
     marked = mark_self_reported(boards, records, status)
     return SuiteFolder(
         folder=folder,
@@ -156,7 +159,7 @@ def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> Suit
         records_file=content,
         trust=verification_notes(content, status),
         tuned=tuned,
-        searched=read_search(folder / SEARCH),
+        searched=searched,
     )
 
 

@@ -41,8 +41,6 @@ class Searched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Cells of all combinations at all factors with all seeds."""
     passes: float
     """Cost of the cells that were run, in forward passes of an image, with shared trainings."""
-    all_passes: float | None = None
-    """The same for all cells; None if they are too many to count."""
     ended: str
     """Why the search ended."""
     halves: str = ""

@@ -56,16 +56,28 @@ class Space:
 
     def point(self, places: Sequence[float]) -> Point | None:
         """Return what a trial at these places in [0, 1] trains; None if a technique does not accept the values together."""
-        values = {one.name: one.at(place) for one, place in zip(self.dimensions, places, strict=True)}
-        fields = {one.field: values[one.name] for one in self.dimensions if one.technique is None}
         try:
-            techniques = tuple(self._changed(technique, values) for technique in self.row.techniques)
+            return self.with_values(
+                {one.name: one.at(place) for one, place in zip(self.dimensions, places, strict=True)}
+            )
         except LtbenchError:
             return None
-        return Point(Combination(techniques), msgspec.structs.replace(self.recipe, **fields), values)
+
+    def with_values(self, values: Mapping[str, Value]) -> Point:
+        """Return what a trial with these values trains; the others are the defaults.
+
+        Raises `ParameterError` if a technique does not accept them.
+        """
+        fields = {
+            one.field: values[one.name] for one in self.dimensions if one.technique is None and one.name in values
+        }
+        techniques = tuple(self._changed(technique, values) for technique in self.row.techniques)
+        return Point(Combination(techniques), msgspec.structs.replace(self.recipe, **fields), dict(values))
 
     def _changed(self, technique: Technique, values: Mapping[str, Value]) -> Technique:
-        changes: dict[str, Any] = {one.field: values[one.name] for one in self.dimensions if one.technique is technique}
+        changes: dict[str, Any] = {
+            one.field: values[one.name] for one in self.dimensions if one.technique is technique and one.name in values
+        }
         return msgspec.structs.replace(technique, **changes) if changes else technique
 
 

@@ -100,7 +100,7 @@ def page(
     lines += dataset_lines(analyses, figures, _reference(boards))
     lines += [
         *data_lines(records),
-        *([] if searched else _missing(facts, boards)),
+        *_missing(facts, boards),
         *missing_metric_lines(missing_metrics(records)),
         *withdrawn_lines(notes),
         *_failures(failures),

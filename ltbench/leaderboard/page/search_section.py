@@ -40,13 +40,12 @@ def search_lines(searched: Searched | None, columns: Iterable[Column] = ()) -> l
         if searched.on == "held_out"
         else ("test images, so the numbers of the best rows are too good")
     )
-    cost = "" if searched.all_passes is None else f" of {big_number(searched.all_passes)}"
     lines = [
         "## Search",
         "",
         (
             f"In {counted(searched.rounds, 'round')}, {searched.cells:,} of {counted(searched.all_cells, 'cell')} ({share:.1f} %) were run, for "
-            f"{big_number(searched.passes)}{cost} forward passes of an image. Rows were compared by {words_of(searched.metric, columns)} on {images}. "
+            f"{big_number(searched.passes)} forward passes of an image. Rows were compared by {words_of(searched.metric, columns)} on {images}. "
             f"{searched.ended}"
         ),
         "",
