@@ -59,7 +59,7 @@ def run_page(
 
     suite: its name. Raises `UsageError` before anything runs if the page cannot be published where it should be.
     """
-    from ltbench.cli.publish import check_publishable, print_published, publish_page
+    from ltbench.cli.running.publishing import check_publishable, print_published, publish_page
     from ltbench.core.atomic_files import check_writable
     from ltbench.running.run_log import RunLog
 
