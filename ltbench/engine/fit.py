@@ -25,10 +25,10 @@ from ltbench.engine.output_checks import check_indices, leaving_no_state, naming
 from ltbench.engine.resume import Snapshots, resume, store_state
 from ltbench.engine.subset import Subset, load, select_images, unmodified
 from ltbench.engine.tensor_files import write_tensors
-from ltbench.engine.trained_network import WEIGHTS, trained_network
+from ltbench.engine.trained_network import trained_network
 from ltbench.engine.training import Training
 from ltbench.stages import COMPANIONS, NETWORK_STAGES, TRAINING_STAGES, Ensemble
-from ltbench.store.format import write_json
+from ltbench.store.format import WEIGHTS, write_json
 from ltbench.store.training_states import end_state, snapshots
 
 if TYPE_CHECKING:

@@ -10,11 +10,10 @@ from torch import nn
 from ltbench.engine.structure import Structure
 from ltbench.engine.tensor_files import read_tensors
 from ltbench.stages import DatasetInfo
+from ltbench.store.format import WEIGHTS
 
 if TYPE_CHECKING:
     from ltbench.executor import Context
-
-WEIGHTS = "weights.safetensors"
 
 
 def trained_network(fit: str, context: Context, info: DatasetInfo, device: torch.device) -> nn.Module:

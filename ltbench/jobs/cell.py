@@ -121,7 +121,7 @@ def _predict(job: Job, context: Context, fits: Mapping[str, Spec]) -> dict[str, 
         Member(np.asarray(fits[key]["data"]["counts"], dtype=np.int64), predicted, fit.get(Branches.stage))
         for key, predicted, fit in zip(job.spec["members"], keys, job.extra["fits"], strict=True)
     ]
-    return predictions(context.registry, job.spec, members, partial(_stored, context), splits_of(job.spec, data))
+    return predictions(context.registry, job.spec, members, partial(stored_logits, context), splits_of(job.spec, data))
 
 
 class Member(NamedTuple):
@@ -180,7 +180,8 @@ def predictions(
     }
 
 
-def _stored(context: Context, key: str) -> bytes:
+def stored_logits(context: Context, key: str) -> bytes:
+    """Return the safetensors file of a prediction in the store. Raises `JobFailed` if it cannot be read."""
     try:
         return (context.store.checked(key) / LOGITS).read_bytes()
     except OSError as error:

@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import shutil
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ltbench.core.spec import Job
 from ltbench.errors import JobFailed
-from ltbench.jobs.cell import LOGITS, Member, predictions
+from ltbench.jobs.cell import Member, predictions, stored_logits
 from ltbench.jobs.metrics import checked_numbers
+from ltbench.records.tuning_file import best_trial
 from ltbench.stages import Branches, Ensemble, Metric, View
-from ltbench.store.format import write_json
+from ltbench.store.format import WEIGHTS, write_json
 
 if TYPE_CHECKING:
     from ltbench.executor import Context
-
-WEIGHTS = "weights.safetensors"
 
 
 def select(job: Job, context: Context) -> None:
@@ -35,14 +35,12 @@ def select(job: Job, context: Context) -> None:
     began = time.perf_counter()
     fits, predicted = job.parents[::2], job.parents[1::2]
     scores = [_score(job, fit, prediction, context) for fit, prediction in zip(fits, predicted, strict=True)]
-    sign = 1 if job.spec["selection"]["best"] == "highest" else -1
-    known = [(sign * score, -number) for number, score in enumerate(scores) if score is not None]
-    if not known:
+    best = best_trial(scores, higher_is_better=job.spec["selection"]["best"] == "highest")
+    if best is None:
         raise JobFailed(
             f"no epoch can be selected: {job.spec['selection']['number']} is undefined on the held-out images",
             where=f"job {job.key}",
         )
-    best = -max(known)[1]
     metas = [context.store.meta(fit) for fit in fits]
     # The whole training was paid for, whichever state is chosen.
     last = metas[-1]
@@ -73,11 +71,7 @@ def _score(job: Job, fit: str, prediction: str, context: Context) -> float | Non
         baseline = registry.baseline(stage)
         assert baseline is not None, "there are always one view and one network"
         plain[stage] = registry.spec(baseline)
-
-    def read(key: str) -> bytes:
-        return (context.store.checked(key) / LOGITS).read_bytes()
-
-    labelled = predictions(registry, plain, [member], read, ["held_out"])["held_out"]
+    labelled = predictions(registry, plain, [member], partial(stored_logits, context), ["held_out"])["held_out"]
     metric = registry.build_as(job.spec["selection"]["metric"], Metric)
     numbers = checked_numbers(registry, metric, labelled.probabilities, labelled.labels, counts)
     value = numbers.get(job.spec["selection"]["number"])

@@ -16,6 +16,8 @@ from ltbench.core.spec import canonical
 from ltbench.errors import StoreError
 
 FORMAT = 1
+WEIGHTS = "weights.safetensors"
+"""File of an artefact with the weights of a network."""
 # Keys come from records of other people, and must not point outside the store.
 _NAME = re.compile(r"[A-Za-z0-9_-]{3,64}\Z")
 

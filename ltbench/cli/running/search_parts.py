@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ltbench.cli.running.part_sources import Part
 from ltbench.core.words import counted
@@ -196,19 +196,22 @@ class SearchParts:
         """Tell the scores of the last round; return whether all are there."""
         for board, cell in list(self._pending):
             key = board.cells.get(cell)
-            if key is None or (key and valid_record(key, self._context.store) is None):
+            record = self._record(key)
+            if key is None or (key and record is None):
                 return False
-            score = self._score(board, key)
+            score = self._score(board, record)
             board.race.tell(cell, score)
             board.told.add(cell)
             board.halves.add(*cell, end=score)
             if (half := board.half_cells.get(cell)) is not None:
-                board.halves.add(*cell, half=self._score(board, half))
+                board.halves.add(*cell, half=self._score(board, self._record(half)))
             self._pending.remove((board, cell))
         return True
 
-    def _score(self, board: _Board, key: str) -> float | None:
-        record = valid_record(key, self._context.store) if key else None
+    def _record(self, key: str | None) -> dict[str, Any] | None:
+        return valid_record(key, self._context.store) if key else None
+
+    def _score(self, board: _Board, record: dict[str, Any] | None) -> float | None:
         name = board.metric.name if self._on_held_out else board.metric.number
         return None if record is None else validate(record).score(name)
 
@@ -221,10 +224,12 @@ class SearchParts:
         training that is in the store already.
         """
         found = 0
+        known = {board.name: {row for row, _ in board.told} for board in self._boards}
+        verdicts = {board.name: board.halves.verdict() for board in self._boards}
         for board, cell in asked:
-            known = {row for row, _ in board.told}
-            verdict = board.halves.verdict()
-            wanted = self._rounds == 1 or (verdict is not None and verdict.carries and cell[0] not in known)
+            verdict = verdicts[board.name]
+            carries = verdict is not None and verdict.carries
+            wanted = self._rounds == 1 or (carries and cell[0] not in known[board.name])
             if not wanted or (self._is_done(board, cell) and not self._is_done(board, cell, HALF)):
                 continue
             key = self._add(board, cell, HALF)
@@ -241,11 +246,12 @@ class SearchParts:
 
     def _stop_half_way(self, asked: Sequence[tuple[_Board, Cell]]) -> None:
         """Give up rows that are surely worse than the leader half-way."""
+        leaders = {board.name: board.race.best for board in self._boards}
         for board, cell in asked:
             if (key := board.half_cells.get(cell)) is None or cell in board.told:
                 continue
-            board.halves.add(*cell, half=self._score(board, key))
-            best = board.race.best
+            board.halves.add(*cell, half=self._score(board, self._record(key)))
+            best = leaders[board.name]
             if best is not None and board.halves.surely_worse(*cell, best):
                 name = self._rows[best].label
                 board.stopped[cell[0]] = f"surely worse than {name} half-way through the training"

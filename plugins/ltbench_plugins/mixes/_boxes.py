@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Meta, NotTuned, Tune
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
+
+Alpha = Annotated[
+    float,
+    Meta(gt=0, description="the share is drawn from Beta(alpha, alpha) for each image"),
+    Tune(0.25, 4.0, log=True),
+]
+FixedShare = Annotated[
+    float,
+    Meta(ge=0, le=1, description="a fixed share of the first image, instead of alpha"),
+    NotTuned("takes the place of alpha, which is tuned"),
+]
 
 
 def shares(images: Tensor, alpha: float, fixed: float | None, generator: Generator) -> Tensor:

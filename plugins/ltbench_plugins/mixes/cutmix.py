@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from ltbench import Meta, Mix, Mixed, NotTuned, Tune, hookimpl
+from ltbench import Mix, Mixed, hookimpl
 from ltbench.errors import ParameterError
-from ltbench_plugins.mixes._boxes import paste, shares
+from ltbench_plugins.mixes._boxes import Alpha, FixedShare, paste, shares
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -29,19 +29,8 @@ class Cutmix(Mix, frozen=True):
 
     name = "cutmix"
 
-    alpha: Annotated[
-        float,
-        Meta(gt=0, description="the share is drawn from Beta(alpha, alpha) for each image"),
-        Tune(0.25, 4.0, log=True),
-    ] = 1.0
-    lam: (
-        Annotated[
-            float,
-            Meta(ge=0, le=1, description="a fixed share of the first image, instead of alpha"),
-            NotTuned("takes the place of alpha, which is tuned"),
-        ]
-        | None
-    ) = None
+    alpha: Alpha = 1.0
+    lam: FixedShare | None = None
 
     def check(self) -> None:
         if self.lam is not None and self.alpha != 1:

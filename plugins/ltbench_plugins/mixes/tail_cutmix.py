@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Mix, Mixed, NotTuned, Tune, hookimpl
+from ltbench import Meta, Mix, Mixed, Tune, hookimpl
 from ltbench.errors import ParameterError
-from ltbench_plugins.mixes._boxes import paste, shares
+from ltbench_plugins.mixes._boxes import Alpha, FixedShare, paste, shares
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -25,19 +25,8 @@ class TailCutmix(Mix, frozen=True):
 
     name = "tail_cutmix"
 
-    alpha: Annotated[
-        float,
-        Meta(gt=0, description="the share is drawn from Beta(alpha, alpha) for each image"),
-        Tune(0.25, 4.0, log=True),
-    ] = 1.0
-    lam: (
-        Annotated[
-            float,
-            Meta(ge=0, le=1, description="a fixed share of the first image, instead of alpha"),
-            NotTuned("takes the place of alpha, which is tuned"),
-        ]
-        | None
-    ) = None
+    alpha: Alpha = 1.0
+    lam: FixedShare | None = None
     tail: Annotated[
         float, Meta(gt=0, lt=1, description="fraction of the classes that are tail classes"), Tune(0.2, 0.6)
     ] = 1 / 3
