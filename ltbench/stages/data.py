@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from ltbench.data_report import DataReport
+from ltbench.data_report import Census, DataReport
 from ltbench.technique import Technique
 
 
@@ -72,6 +72,10 @@ class Dataset(Technique, frozen=True):
     def load(self, root: Path) -> Images:
         """Read and verify the images; download missing ones first if possible."""
         raise NotImplementedError
+
+    def census(self, root: Path) -> Census | None:
+        """Return what the image files are like; None for a data set that is not read from files of users."""
+        return None
 
 
 class Profile(Technique, frozen=True):

@@ -71,7 +71,7 @@ class _Search:
         """Return why a link is skipped; empty for a link to an image that is not counted elsewhere."""
         target = os.path.realpath(path)
         if not Path(target).exists():
-            raise DataError(f"{plain(path)} is a broken link", fix="restore its target, or remove the link")
+            return ""  # it counts as an image that cannot be read
         if not Path(target).is_file():
             return "not a regular file"
         if any(is_inside(target, split) for split in (self.real, *self.splits)):
@@ -91,7 +91,8 @@ def find_images(folder: Path, splits: Sequence[str] = (), linked: set[str] | Non
 
     splits: real paths of the folders that contain all images; links into them are skipped. linked: real paths of outside
     files that links were followed to; it is updated, and further links to these files are skipped. Links to folders are
-    not followed. Raises `DataError` for an unreadable folder and for a broken link.
+    not followed. A broken link counts as a file.
+    Raises `DataError` for an unreadable folder.
     """
     search = _Search(folder, splits, endings(), set() if linked is None else linked)
     search.walk(str(folder))
@@ -112,7 +113,7 @@ def strays(folder: Path) -> list[LeftOut]:
     """Return what is skipped directly in a folder: images and hidden files."""
     images = [path for path in folder.iterdir() if path.suffix.lower() in endings() and path.is_file()]
     hidden = [path for path in folder.iterdir() if is_hidden(path.name)]
-    visible = [path for path in images if path not in hidden]
+    visible = [path for path in images if not is_hidden(path.name)]
     return [
         LeftOut(reason, len(paths), min(plain(path.name) for path in paths))
         for reason, paths in ((_HIDDEN, hidden), ("an image outside the class folders", visible))
