@@ -15,10 +15,9 @@ A file that cannot be read by these rules is refused, with the reason. This modu
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
@@ -124,10 +123,10 @@ def warnings_by_thread() -> Iterator[None]:
         yield
 
 
-def read_image(source: Path | bytes, rules: Rules) -> tuple[Bytes | None, Reading]:
+def read_image(source: Path | Callable[[], bytes], rules: Rules) -> tuple[Bytes | None, Reading]:
     """Return an image as uint8 [channels, size, size], and what was found; None for a file that cannot be read.
 
-    source: a file, or the content of one. Call it within `warnings_by_thread`.
+    source: a file, or a function that returns the content of one. Call it within `warnings_by_thread`.
     """
     import numpy as np
 
@@ -146,12 +145,14 @@ def read_image(source: Path | bytes, rules: Rules) -> tuple[Bytes | None, Readin
     return pixels.transpose(2, 0, 1), found
 
 
-def _read(source: Path | bytes, rules: Rules, found: Reading) -> Image:
+def _read(source: Path | Callable[[], bytes], rules: Rules, found: Reading) -> Image:
     """Return the image of a file, mode L or RGB, [size, size]."""
     from PIL import Image
 
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=formats()) as opened:
+        if not isinstance(source, Path) and not (content := source()):
+            raise Refused("it is empty")
+        with Image.open(source if isinstance(source, Path) else BytesIO(content), formats=formats()) as opened:
             # Pillow keeps only the upper byte of 16-bit colour, but all bits of 16-bit grey.
             deep_colour = ";16" in str(getattr(opened, "tile", "")) and not is_number(opened.mode)
             found.width, found.height = opened.size
@@ -173,21 +174,17 @@ def _read(source: Path | bytes, rules: Rules, found: Reading) -> Image:
         raise Refused(_why(source, error)) from error
 
 
-def _why(source: Path | bytes, error: Exception) -> str:
+def _why(source: object, error: Exception) -> str:
     """Return why a file cannot be read, in words that do not depend on where it is."""
-    if isinstance(source, bytes):
-        if not source:
-            return "it is empty"
-    elif isinstance(error, FileNotFoundError):
-        return "it is a broken link" if source.is_symlink() else "there is no such file"
-    elif source.is_file() and not source.stat().st_size:
+    if isinstance(error, FileNotFoundError):
+        return "it is a broken link" if isinstance(source, Path) and source.is_symlink() else "there is no such file"
+    if isinstance(source, Path) and source.is_file() and not source.stat().st_size:
         return "it is empty"
     if type(error).__name__ == "UnidentifiedImageError":
         return "it is no image, or of an unknown format"
     if isinstance(error, OSError) and error.strerror:
         return plain(error.strerror)
-    detail = "" if isinstance(source, bytes) else str(error).replace(f" {os.fspath(source)!r}", "")
-    return f"{type(error).__name__}: {plain(detail or str(error))}"
+    return f"{type(error).__name__}: {plain(str(error).replace(f' {str(source)!r}', ''))}"
 
 
 def _colour(opened: Image) -> str:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 import msgspec
 
 from ltbench import Meta
-from ltbench.errors import DataError, ParameterError
+from ltbench.errors import DataError, ParameterError, nearest
 from ltbench_plugins.datasets._decode import WHITE, Rules
 from ltbench_plugins.datasets._division import Division
 from ltbench_plugins.datasets._folders import Folders, find, or_other_root
 from ltbench_plugins.datasets._groups import group_of_each, pattern
-from ltbench_plugins.datasets._listing import Item
+from ltbench_plugins.datasets._layout import alike
+from ltbench_plugins.datasets._listing import Item, Listing, Skipped
 from ltbench_plugins.datasets._names import plain
 
 TRAIN_NAMES = ("train", "training")
 VALID_NAMES = ("val", "valid", "validation")
 TEST_NAMES = ("test", "testing", *VALID_NAMES)
+
+_SPLITS = dict.fromkeys(TRAIN_NAMES, "train") | dict.fromkeys(TEST_NAMES, "test") | dict.fromkeys(VALID_NAMES, "valid")
+T = TypeVar("T")
 
 
 class OwnImages(Folders, frozen=True):
@@ -115,6 +119,66 @@ class OwnImages(Folders, frozen=True):
             return items
         group_of = group_of_each(self.groups, [item.path for item in items], folder)
         return [msgspec.structs.replace(item, group=group_of[item.path]) for item in items]
+
+    def _splits(self, given: Mapping[str, T], file: Path) -> dict[str, T]:
+        """Return the parts of a data set by split: train, test, and valid; or under "" if they are to be divided here.
+
+        given: the parts by the names that the data set gives them. Raises `DataError` for unknown names, and without
+        test images.
+        """
+        found: dict[str, T] = {}
+        for name, part in given.items():
+            split = _SPLITS.get(name.casefold(), "")
+            if not split:
+                near = nearest(name.casefold(), _SPLITS, n=1)
+                raise DataError(
+                    f"{plain(str(file))} has the split '{plain(name)}'",
+                    fix=(f"is it '{near[0]}'? " if near else "") + "splits are train, val and test",
+                )
+            if split in found:
+                raise DataError(f"{plain(str(file))} has two names for the split {split}", fix="rename one of them")
+            found[split] = part
+        if "test" not in found and "valid" in found:
+            found["test"] = found.pop("valid")
+        if "train" not in found:
+            raise DataError(f"{plain(str(file))} has no training images", fix="images of the split train")
+        if "test" in found and self.is_divided:
+            how = "folds" if self.folds else "test_fraction"
+            raise DataError(f"{plain(str(file))} has test images, and {how} would split it again", fix=self.undivided())
+        if "test" in found:
+            return {split: found[split] for split in ("train", "test", "valid") if split in found}
+        if self.is_divided:
+            return {"": found["train"]}
+        raise DataError(
+            f"{plain(str(file))} says of no image that it is for testing",
+            fix=f"test images of their own, or split it: {self._with(test_fraction=0.2)}",
+        )
+
+    def _listed(
+        self, folder: Path, items: dict[str, Sequence[Item]], classes: Sequence[str], order: str, notes: Sequence[str],
+        skipped: Sequence[Skipped], stamp: str = "",
+    ) -> Listing:  # fmt: skip
+        """Return the listing of items by split, as `_splits` returns them."""
+        notes = [*notes, *alike(classes)]
+        if "" in items:
+            items = {"": self._grouped(items[""], folder)}
+        else:
+            train, test = ({item.group for item in items[split]} - {""} for split in ("train", "test"))
+            if train & test:
+                notes.append(f"{len(train & test):,} of {len(test):,} groups of test images also have training images")
+        return Listing(
+            folder=folder,
+            classes=tuple(classes),
+            order=order,
+            train=items.get("train", ()),
+            test=items.get("test", ()),
+            valid=items.get("valid", ()),
+            undivided=items.get("", ()),
+            division=self.division if "" in items else None,
+            stamp=stamp,
+            skipped=skipped,
+            notes=notes,
+        )
 
     def _folder(self, root: Path, path: str, what: str, layout: str) -> Path:
         """Return an existing folder. what: the parameter that names it; layout: what it should contain."""

@@ -81,7 +81,7 @@ def read_images(sources: Sequence[Source], into: Bytes, rules: Rules, *, strict:
     def read(start: int) -> list[Reading]:
         found = []
         for number, source in enumerate(sources[start : start + _CHUNK], start):
-            pixels, reading = read_image(source.path if source.content is None else source.content(), rules)
+            pixels, reading = read_image(source.content or source.path, rules)
             into[number] = 0 if pixels is None else pixels
             found.append(reading)
         return found
