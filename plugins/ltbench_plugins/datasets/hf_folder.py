@@ -155,8 +155,10 @@ def _labels(values: Sequence[Any], names: Sequence[str] | None) -> list[str]:
 
 def _content(part: Any, column: str, row: int, folder: Path) -> bytes:
     """Return the bytes of the image in a row."""
-    value: dict[str, Any] = part[row][column]
-    return bytes(value["bytes"]) if value["bytes"] is not None else (folder / value["path"]).read_bytes()
+    value: dict[str, Any] = part[row][column] or {}
+    if value.get("bytes") is None and value.get("path"):
+        return (folder / value["path"]).read_bytes()
+    return bytes(value.get("bytes") or b"")
 
 
 def _version(folder: Path) -> str:

@@ -109,15 +109,17 @@ def test_images_without_a_label_and_broken_ones_are_skipped(root: Path) -> None:
         row | {"label": -1 if n == 5 else row["label"]}
         for n, row in enumerate(data.cast_column("image", datasets.Image(decode=False)))
     ]
-    rows[7]["image"]["bytes"] = b""
+    rows[7]["image"] = {"bytes": b"", "path": None}
     rows[8]["image"] = {"bytes": (root / "photos" / "cat" / "0.png").read_bytes()[:30], "path": None}
+    rows[9]["image"] = None
     datasets.Dataset.from_list(rows, features=data.features).save_to_disk(root / "hf")
     report = HfFolder(path="hf", size=8, folds=2).info(root).report
     reasons = {one.example: one.reason for one in report.skipped}
     assert reasons["5"] == "without a label"
     assert reasons["7"] == "unreadable: it is empty"
     assert reasons["8"].startswith("unreadable: ")
-    assert sum(report.train + report.test) == 8
+    assert reasons["9"] == "unreadable: it is empty"
+    assert sum(report.train + report.test) == 7
 
 
 def test_a_changed_image_is_noticed(root: Path) -> None:
