@@ -157,7 +157,7 @@ def _content(part: Any, column: str, row: int, folder: Path) -> bytes:
     """Return the bytes of the image in a row."""
     value: dict[str, Any] = part[row][column] or {}
     if value.get("bytes") is None and value.get("path"):
-        return (folder / value["path"]).read_bytes()
+        return (folder / str(value["path"])).read_bytes()
     return bytes(value.get("bytes") or b"")
 
 
