@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+import stat
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -35,8 +36,11 @@ class _Search:
     """A search below one folder."""
 
     def __init__(self, folder: Path, splits: Sequence[str], endings: Collection[str], linked: set[str]) -> None:
-        self.folder, self.splits, self.endings, self.linked = folder, splits, endings, linked
-        self.real = os.path.realpath(folder)
+        self.folder, self.endings, self.linked = folder, endings, linked
+        self.inside = {os.path.realpath(folder), *splits}
+        """Real paths of the folders that contain all images"""
+        self.real: dict[str, str] = {}
+        """Cache of real paths of folders that links point into"""
         self.files: list[str] = []
         self.left_out: dict[str, LeftOut] = {}
 
@@ -69,17 +73,27 @@ class _Search:
 
     def no_link(self, path: str) -> str:
         """Return why a link is skipped; empty for a link to an image that is not counted elsewhere."""
-        target = os.path.realpath(path)
-        if not Path(target).exists():
-            return ""  # it counts as an image that cannot be read
-        if not Path(target).is_file():
+        try:
+            is_file = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - `Path` takes twice as long
+        except OSError:
+            return ""  # a broken link counts as an image that cannot be read
+        if not is_file:
             return "not a regular file"
-        if any(is_inside(target, split) for split in (self.real, *self.splits)):
+        target = self.target(path)
+        if self.inside.intersection(_above(target)):
             return "a link to another file of the data set"
         if target in self.linked:
             return "a second link to the same file"
         self.linked.add(target)
         return ""
+
+    def target(self, path: str) -> str:
+        """Return the real path of a link. The folder that it points into is resolved once for all links."""
+        folder, name = os.path.split(os.path.join(os.path.dirname(path), os.readlink(path)))  # noqa: PTH115, PTH118, PTH120
+        if folder not in self.real:
+            self.real[folder] = os.path.realpath(folder)
+        target = f"{self.real[folder].rstrip(os.sep)}{os.sep}{name}"
+        return os.path.realpath(target) if name in {"", ".", ".."} or os.path.islink(target) else target  # noqa: PTH114
 
     def leave(self, reason: str, path: str) -> None:
         example = plain(os.path.relpath(path, self.folder))
@@ -119,6 +133,15 @@ def strays(folder: Path) -> list[LeftOut]:
         for reason, paths in ((_HIDDEN, hidden), ("an image outside the class folders", visible))
         if paths
     ]
+
+
+def _above(path: str) -> Iterator[str]:
+    """Yield a real path and the folders above it."""
+    while True:
+        yield path
+        path, _, name = path.rpartition(os.sep)
+        if not name or not path:
+            return
 
 
 def is_inside(path: str, folder: str) -> bool:
