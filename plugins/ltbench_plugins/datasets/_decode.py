@@ -178,12 +178,12 @@ def _why(source: object, error: Exception) -> str:
     """Return why a file cannot be read, in words that do not depend on where it is."""
     if isinstance(error, FileNotFoundError):
         return "it is a broken link" if isinstance(source, Path) and source.is_symlink() else "there is no such file"
+    if isinstance(error, OSError) and error.strerror:
+        return plain(error.strerror)
     if isinstance(source, Path) and source.is_file() and not source.stat().st_size:
         return "it is empty"
     if type(error).__name__ == "UnidentifiedImageError":
         return "it is no image, or of an unknown format"
-    if isinstance(error, OSError) and error.strerror:
-        return plain(error.strerror)
     return f"{type(error).__name__}: {plain(str(error).replace(f' {str(source)!r}', ''))}"
 
 

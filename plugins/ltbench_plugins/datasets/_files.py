@@ -60,25 +60,22 @@ class _Search:
                 self.files.append(entry.path)
 
     def no_image(self, entry: os.DirEntry[str]) -> str:
-        """Return why a file is skipped; empty for an image."""
-        if entry.is_symlink() and entry.is_dir():
+        """Return why a file is skipped; empty for an image, and for what cannot be read but counts as one."""
+        mode = _mode(entry.path) if entry.is_symlink() else None
+        if mode is not None and stat.S_ISDIR(mode):
             # Not followed: it may be circular, or lead into the other split.
             return "a link to a folder"
         ending = Path(entry.name).suffix.lower()
         if ending not in self.endings:
             return f"of unsupported format ({plain(ending) or 'no extension'})"
-        if entry.is_symlink():
-            return self.no_link(entry.path)
-        return "" if entry.is_file() else "not a regular file"
+        if not entry.is_symlink():
+            return "" if entry.is_file() else "not a regular file"
+        if mode is None:
+            return ""  # a broken link
+        return self.no_link(entry.path) if stat.S_ISREG(mode) else "not a regular file"
 
     def no_link(self, path: str) -> str:
-        """Return why a link is skipped; empty for a link to an image that is not counted elsewhere."""
-        try:
-            is_file = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - `Path` takes twice as long
-        except OSError:
-            return ""  # a broken link counts as an image that cannot be read
-        if not is_file:
-            return "not a regular file"
+        """Return why a link to a file is skipped; empty for a file that is not counted elsewhere."""
         target = self.target(path)
         if self.inside.intersection(_above(target)):
             return "a link to another file of the data set"
@@ -133,6 +130,14 @@ def strays(folder: Path) -> list[LeftOut]:
         for reason, paths in ((_HIDDEN, hidden), ("an image outside the class folders", visible))
         if paths
     ]
+
+
+def _mode(path: str) -> int | None:
+    """Return the mode of the file that a link points to; None for a broken link."""
+    try:
+        return os.stat(path).st_mode  # noqa: PTH116 - `Path` takes twice as long
+    except OSError:
+        return None
 
 
 def _above(path: str) -> Iterator[str]:

@@ -154,13 +154,20 @@ class _Finder:
                 *(unicodedata.normalize(form, one) for one in (text, slashed) for form in ("NFC", "NFD")),
             ]
             spelled = (self.folder / os.path.normpath(one) for one in (text, *others))
-            path = next((one for one in spelled if one.exists()), path)
-        if path.suffix.lower() in endings() or path.is_file():
+            path = next((one for one in spelled if _is_file(one)), path)
+        if path.suffix.lower() in endings() or _is_file(path):
             return path
         if path.parent not in self.by_stem:
             found = sorted(path.parent.iterdir(), reverse=True) if path.parent.is_dir() else []
             self.by_stem[path.parent] = {one.stem: one for one in found if one.suffix.lower() in endings()}
         return self.by_stem[path.parent].get(path.name, path)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def _labelled(rows: Sequence[Row], place: str, skipped: list[Skipped]) -> list[Row]:

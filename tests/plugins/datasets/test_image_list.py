@@ -316,6 +316,15 @@ def test_missing_files_are_skipped_and_a_class_of_them_is_an_error(root: Path) -
     assert "prepared/cat/0.png: there is no such file" in error.value.why
 
 
+def test_paths_that_no_system_has_are_skipped(root: Path) -> None:
+    odd = ["x" * 300 + ".png", "é" * 300, "x" * 5000, "a\x00b.png", "https://example.org/1.png", ".", "..", "cat"]
+    table = [*rows(root), *({"path": one, "label": "cat"} for one in odd)]
+    write(root / "photos" / "l.jsonl", table)
+    info = ImageList(path="photos/l.jsonl", size=8, test_fraction=0.3).info(root)
+    assert sum(info.train_counts + info.test_counts) == 11
+    assert len(info.report.skipped) == len(odd)
+
+
 def test_a_class_that_is_mostly_unreadable_is_a_warning(root: Path) -> None:
     for n in (0, 1, 2, 3):
         (root / "photos" / "cat" / f"{n}.png").write_bytes(b"")
