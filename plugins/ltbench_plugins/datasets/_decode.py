@@ -15,10 +15,11 @@ A file that cannot be read by these rules is refused, with the reason. This modu
 from __future__ import annotations
 
 import hashlib
+import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -49,6 +50,9 @@ _UPRIGHT = (
 _OF_THE_IMAGE = (UserWarning, RuntimeWarning)
 _COLOURS = {"1": "grey", "L": "grey", "LA": "grey with alpha", "La": "grey with alpha", "P": "palette", "PA": "palette with alpha",
             "RGB": "RGB", "RGBA": "RGB with alpha", "RGBa": "RGB with alpha", "RGBX": "RGB", "I": "32-bit grey", "F": "floating-point grey"}  # fmt: skip
+_LARGE = 1 << 25
+"""Pixels; of larger images only one is decoded at a time, so that memory does not grow with the number of threads."""
+_large = threading.Lock()
 _heard = threading.local()
 """`warned`: the warnings about the image that this thread reads."""
 
@@ -150,9 +154,15 @@ def _read(source: Path | Callable[[], bytes], rules: Rules, found: Reading) -> I
     from PIL import Image
 
     try:
-        if not isinstance(source, Path) and not (content := source()):
+        if isinstance(source, Path):
+            if not stat.S_ISREG(source.stat().st_mode):  # opening a pipe would wait for a writer
+                raise Refused("it is not a regular file")
+        elif not (content := source()):
             raise Refused("it is empty")
-        with Image.open(source if isinstance(source, Path) else BytesIO(content), formats=formats()) as opened:
+        with (
+            Image.open(source if isinstance(source, Path) else BytesIO(content), formats=formats()) as opened,
+            _large if opened.width * opened.height > _LARGE else nullcontext(),
+        ):
             # Pillow keeps only the upper byte of 16-bit colour, but all bits of 16-bit grey.
             deep_colour = ";16" in str(getattr(opened, "tile", "")) and not is_number(opened.mode)
             found.width, found.height = opened.size

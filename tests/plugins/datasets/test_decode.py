@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -375,6 +377,34 @@ def test_warnings_belong_to_the_image_that_is_read(tmp_path: Path, monkeypatch: 
     files = [save(Image.new("L", (100 if n % 3 == 0 else 80,) * 2), tmp_path / f"{n}.png") for n in range(60)]
     _, found = read_all(files)
     assert [len(one.warned) for one in found] == [int(n % 3 == 0) for n in range(60)]
+
+
+def test_large_images_are_decoded_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside: list[int] = []
+
+    class Counted:
+        lock = threading.Lock()
+
+        def __enter__(self) -> None:
+            self.lock.acquire()
+            inside.append(threading.get_ident())
+
+        def __exit__(self, *_: object) -> None:
+            self.lock.release()
+
+    monkeypatch.setattr(_decode, "_large", Counted())
+    monkeypatch.setattr(_decode, "_LARGE", 20 * 20)
+    monkeypatch.setattr(_reading, "_CHUNK", 1)
+    files = [save(Image.new("L", (side, side), side), tmp_path / f"{side}.png") for side in (10, 20, 21, 40)]
+    _, found = read_all([*files, tmp_path / "gone.png"])
+    assert len(inside) == 2
+    assert [bool(one.problem) for one in found] == [False] * 4 + [True]
+
+
+def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    _, found = read_all([tmp_path / "pipe.png", Path("/dev/zero"), tmp_path])
+    assert {one.problem for one in found} == {"it is not a regular file"}
 
 
 def test_what_shows_the_same_has_one_digest_whatever_its_format(tmp_path: Path) -> None:
