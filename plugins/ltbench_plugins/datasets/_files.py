@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -36,13 +37,16 @@ class _Search:
     """A search below one folder."""
 
     def __init__(self, folder: Path, splits: Sequence[str], endings: Collection[str], linked: set[str]) -> None:
-        self.folder, self.endings, self.linked = folder, endings, linked
-        self.inside = {os.path.realpath(folder), *splits}
-        """Real paths of the folders that contain all images"""
+        self.folder, self.splits, self.endings, self.linked = folder, splits, endings, linked
         self.real: dict[str, str] = {}
         """Cache of real paths of folders that links point into"""
         self.files: list[str] = []
         self.left_out: dict[str, LeftOut] = {}
+
+    @cached_property
+    def inside(self) -> set[str]:
+        """Real paths of the folders that contain all images."""
+        return {os.path.realpath(self.folder), *self.splits}
 
     def walk(self, folder: str) -> None:
         try:
@@ -65,7 +69,7 @@ class _Search:
         if mode is not None and stat.S_ISDIR(mode):
             # Not followed: it may be circular, or lead into the other split.
             return "a link to a folder"
-        ending = Path(entry.name).suffix.lower()
+        ending = os.path.splitext(entry.name)[1].lower().rstrip(".")  # noqa: PTH122 - `Path` takes far longer
         if ending not in self.endings:
             return f"of unsupported format ({plain(ending) or 'no extension'})"
         if not entry.is_symlink():
@@ -154,12 +158,24 @@ def is_inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
+def real_paths(folders: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield folders with their real paths; what is above them is resolved once."""
+    above: dict[Path, str] = {}
+    for path in folders:
+        if path.is_symlink() or path.name == "..":
+            yield path, os.path.realpath(path)
+            continue
+        if path.parent not in above:
+            above[path.parent] = os.path.realpath(path.parent).rstrip(os.sep)
+        yield path, f"{above[path.parent]}{os.sep}{path.name}"
+
+
 def one_each(folders: Iterable[Path], what: str) -> dict[str, Path]:
     """Return folders by name. Raises `DataError` if two have the same name, or are the same folder."""
     named: dict[str, Path] = {}
     real: dict[str, Path] = {}
-    for path in folders:
-        for key, known in ((plain(path.name), named), (os.path.realpath(path), real)):
+    for path, target in real_paths(folders):
+        for key, known in ((plain(path.name), named), (target, real)):
             if (other := known.setdefault(key, path)) is not path:
                 same = "have the same name" if known is named else "are the same folder"
                 raise DataError(

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ltbench.errors import DataError
-from ltbench_plugins.datasets._files import find_images, is_inside, one_each, strays, subfolders
+from ltbench_plugins.datasets._files import find_images, is_inside, one_each, real_paths, strays, subfolders
 from ltbench_plugins.datasets._listing import Item, Skipped
 from ltbench_plugins.datasets._names import listed, plain
 
@@ -51,8 +51,9 @@ def class_folders(split: Path, splits: Sequence[str]) -> dict[str, Path]:
     """Return the folders of the classes by name. Raises `DataError` if two have the same name, or one is a bad link."""
     folders = subfolders(split)
     for path in folders:
-        real = os.path.realpath(path)
-        if path.is_symlink() and any(is_inside(real, one) or is_inside(one, real) for one in splits):
+        if path.is_symlink() and any(
+            is_inside(real, one) or is_inside(one, real) for real in [os.path.realpath(path)] for one in splits
+        ):
             raise DataError(
                 f"{plain(str(path))} is a link to another folder of the data set", fix="remove it, or copy the images"
             )
@@ -81,9 +82,8 @@ def with_linked(splits: Sequence[str], *classes: Mapping[str, Path]) -> list[str
     Raises `DataError` if a class folder is the same as another one, or inside it, so that images would count twice.
     """
     # With a trailing separator, a folder is sorted directly before its subfolders.
-    real = sorted(
-        (os.path.realpath(path).rstrip(os.sep) + os.sep, path) for split in classes for path in split.values()
-    )
+    folders = (path for split in classes for path in split.values())
+    real = sorted((target.rstrip(os.sep) + os.sep, path) for path, target in real_paths(folders))
     for (outer, first), (inner, second) in pairwise(real):
         if inner.startswith(outer):
             how = "are the same folder" if inner == outer else f"share images: the second is inside {plain(outer)}"
