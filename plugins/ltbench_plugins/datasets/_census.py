@@ -112,7 +112,7 @@ def _copy_notes(known: Census) -> Iterator[str]:
         yield f"{repeated:,} of {sum(known.images['train']):,} training images are duplicates"
     if several := [copies for copies in known.copies if len(set(copies.labels)) > 1]:
         shown = listed([" and ".join(f"{plain(file)}" for file in copies.files[:2]) for copies in several])
-        yield f"{len(several):,} different images occur in more than one class: {shown}"
+        yield f"{in_words(len(several))} in more than one class: {shown}"
 
 
 def untested(names: Sequence[str], labels: Sequence[int]) -> list[str]:

@@ -78,5 +78,5 @@ def _divided(
         tested = len({items[row].group for row in divided["test"]} - {""})
         notes.append(f"groups: {groups - tested:,} for training, {tested:,} for testing")
     if copies := len(rows) - len({readings[row].digest for row in rows}):
-        notes.append(f"{in_words(copies)} identical to others: copies are on the same side of the split")
+        notes.append(f"copies of other images: {copies:,}, on the same side of the split as these")
     return divided, notes
