@@ -58,6 +58,11 @@ class Dataset(Technique, frozen=True):
     profile: ClassVar[str] = ""
     """The profile if a command line names this data set but no profile or imbalance factor; empty for the suite's."""
 
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        """Whether this data set reads the images of a user at a path, which is then its parameter `path`."""
+        return False
+
     def info(self, root: Path) -> DatasetInfo:
         """Describe the data set, from constants if possible, so that plans need no files.
 

@@ -10,7 +10,6 @@ from ltbench.core.words import dropped
 from ltbench.data_report import DataReport
 from ltbench.errors import RecordError
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table
-from ltbench.longtail import held_out_counts
 from ltbench.records.record import Record
 
 
@@ -34,14 +33,10 @@ def data_lines(records: Iterable[Record]) -> list[str]:
 def _loss(record: Record) -> Iterator[str]:
     """Yield how many training images the profile of a record drops; nothing if it keeps all."""
     setting, report = record.setting, _report(record)
-    share = record.fits[0]["data"].get("held_out")
-    kept = [
-        # A number is the share of the kept images that is held out; text is the data set's own validation split.
-        next((n for n in range(there, -1, -1) if n - held_out_counts([n], share)[0] == count), count)
-        if isinstance(share, float)
-        else count
-        for count, there in zip(record.data["counts"], report.train, strict=True)
-    ]
+    kept = list(record.data["counts"])
+    # Text is the data set's own validation split, which is not drawn from the training images.
+    if not isinstance(record.fits[0]["data"].get("held_out"), str):
+        kept = list(map(sum, zip(kept, record.data.get("held_out", [0] * len(kept)), strict=True)))
     if text := dropped(kept, report.train, record.data["classes"]):
         what = f"{setting.dataset}: {setting.profile} at imbalance factor {setting.imbalance_factor:g} {text}"
         yield f"- {escape(what)}"

@@ -12,6 +12,7 @@ from ltbench import Meta
 from ltbench.errors import DataError, ParameterError, nearest
 from ltbench_plugins.datasets._decode import WHITE, Rules
 from ltbench_plugins.datasets._division import Division
+from ltbench_plugins.datasets._files import subfolders
 from ltbench_plugins.datasets._folders import Folders, find, or_other_root
 from ltbench_plugins.datasets._groups import group_of_each, pattern
 from ltbench_plugins.datasets._layout import alike
@@ -23,7 +24,17 @@ VALID_NAMES = ("val", "valid", "validation")
 TEST_NAMES = ("test", "testing", *VALID_NAMES)
 
 _SPLITS = dict.fromkeys(TRAIN_NAMES, "train") | dict.fromkeys(TEST_NAMES, "test") | dict.fromkeys(VALID_NAMES, "valid")
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".rar", ".7z")
 T = TypeVar("T")
+
+
+def is_of_datasets(folder: Path) -> bool:
+    """Return whether a folder is one of `save_to_disk` of the library datasets, or has Parquet files in place of classes."""
+    if any((folder / name).is_file() for name in ("state.json", "dataset_dict.json")):
+        return True
+    if any(path.name != "data" for path in subfolders(folder)):
+        return False
+    return any(next(place.glob("*.parquet"), None) for place in (folder, folder / "data"))
 
 
 class OwnImages(Folders, frozen=True):
@@ -186,7 +197,13 @@ class OwnImages(Folders, frozen=True):
             raise DataError(f"{self.name} has no {what}", fix=f"{self.name}[{what}=FOLDER]")
         folder = find(root, path)
         if folder.is_file():
-            raise DataError(f"{plain(str(folder))} is a file", fix="unpack it, and give the folder")
+            is_archive = folder.suffix.lower() in ARCHIVES
+            fix = (
+                "unpack it, and give the folder"
+                if is_archive
+                else f"image_list[path={path}], if it is a list of images"
+            )
+            raise DataError(f"{plain(str(folder))} is a file", fix=fix)
         if not folder.is_dir():
             raise DataError(f"there is no folder {plain(str(folder))}", fix=f"put {layout} there" + or_other_root(path))
         return folder

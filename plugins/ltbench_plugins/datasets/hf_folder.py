@@ -13,7 +13,7 @@ from ltbench.errors import DataError, ParameterError, nearest
 from ltbench_plugins.datasets._files import LeftOut
 from ltbench_plugins.datasets._listing import Item, Listing, Skipped
 from ltbench_plugins.datasets._names import in_order, is_hidden, listed, plain
-from ltbench_plugins.datasets._own import OwnImages
+from ltbench_plugins.datasets._own import OwnImages, is_of_datasets
 from ltbench_plugins.datasets._tables import ALIASES, by_preference
 
 _INSTALL = 'pip install "ltbench[huggingface]"'
@@ -47,6 +47,10 @@ class HfFolder(OwnImages, frozen=True):
         super().check()
         if self.groups and self.group_column:
             raise ParameterError("hf_folder has both groups and group_column", fix="leave one of them out")
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        return path.is_dir() and is_of_datasets(path)
 
     def listing(self, root: Path) -> Listing:
         folder = self._folder(root, self.path, "path", "dataset_info.json and *.arrow, data/*.parquet, or images")

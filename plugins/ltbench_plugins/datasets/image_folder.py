@@ -26,7 +26,7 @@ from ltbench_plugins.datasets._layout import (
 )
 from ltbench_plugins.datasets._listing import Item, Listing, Skipped
 from ltbench_plugins.datasets._names import in_order, plain
-from ltbench_plugins.datasets._own import TEST_NAMES, TRAIN_NAMES, VALID_NAMES, OwnImages
+from ltbench_plugins.datasets._own import TEST_NAMES, TRAIN_NAMES, VALID_NAMES, OwnImages, is_of_datasets
 
 _LAYOUT = "CLASS/IMAGE, or train/CLASS/IMAGE and test/CLASS/IMAGE"
 
@@ -67,8 +67,16 @@ class ImageFolder(OwnImages, frozen=True):
                 fix="leave one of them out",
             )
 
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        return path.is_dir() and not is_of_datasets(path)
+
     def listing(self, root: Path) -> Listing:
         folder = self._folder(root, self.path, "path", _LAYOUT)
+        if is_of_datasets(folder):
+            raise DataError(
+                f"{plain(str(folder))} is a data set of Hugging Face", fix=f"hf_folder[path={plain(self.path)}]"
+            )
         children = subfolders(folder)
         (train, flat_train), (tests, flat_tests) = (
             split_folders(children, names) for names in (TRAIN_NAMES, TEST_NAMES)

@@ -15,7 +15,7 @@ from ltbench_plugins.datasets._files import LeftOut
 from ltbench_plugins.datasets._folders import find, or_other_root
 from ltbench_plugins.datasets._listing import Item, Listing, Skipped
 from ltbench_plugins.datasets._names import in_order, listed, plain
-from ltbench_plugins.datasets._own import OwnImages
+from ltbench_plugins.datasets._own import ARCHIVES, OwnImages
 from ltbench_plugins.datasets._tables import Row, Table, read_table
 
 
@@ -55,6 +55,10 @@ class ImageList(OwnImages, frozen=True):
             raise ParameterError("image_list has a list of test images and another split", fix="leave one of them out")
         if self.groups and self.group_column:
             raise ParameterError("image_list has both groups and group_column", fix="leave one of them out")
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        return path.is_file() and path.suffix.lower() not in {*ARCHIVES, *endings()}
 
     def listing(self, root: Path) -> Listing:
         file = self._file(root, self.path, "path")

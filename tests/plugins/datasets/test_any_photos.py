@@ -154,6 +154,38 @@ def test_a_class_left_without_images_is_named(tmp_path: Path) -> None:
     assert error.value.why.endswith("b/0.png: it is empty")
 
 
+def test_each_way_of_keeping_photos_is_read_by_one_data_set(parted: Path, registry) -> None:
+    from ltbench import Dataset
+
+    (parted / "list.csv").write_text("path,label\n")
+    (parted / "hub" / "data").mkdir(parents=True)
+    (parted / "hub" / "data" / "train.parquet").touch()
+    (parted / "saved").mkdir()
+    (parted / "saved" / "dataset_dict.json").touch()
+    for path, name in (
+        ("photos", "image_folder"),
+        ("list.csv", "image_list"),
+        ("hub", "hf_folder"),
+        ("saved", "hf_folder"),
+    ):
+        kinds = [
+            kind for kind in registry.of("dataset").values() if issubclass(kind, Dataset) and kind.reads(parted / path)
+        ]
+        assert [kind.name for kind in kinds] == [name]
+    (parted / "photos" / "index.parquet").touch()
+    assert ImageFolder.reads(parted / "photos")
+    (parted / "photos.zip").touch()
+    none = [parted / "gone", parted / "photos.zip", parted / "photos" / "cat" / "0.png"]
+    assert not any(kind.reads(path) for path in none for kind in registry.of("dataset").values())
+    for path, fix in (
+        ("list.csv", "image_list[path=list.csv], if it is a list of images"),
+        ("hub", "hf_folder[path=hub]"),
+    ):
+        with pytest.raises(DataError) as error:
+            ImageFolder(path=path, folds=2).info(parted)
+        assert error.value.fix == fix
+
+
 # --- a folder of test images --------------------------------------------------------------------------------------
 
 
