@@ -66,7 +66,7 @@ class Folders(Dataset, frozen=True):
     licence: ClassVar[str] = ""
     home: ClassVar[str] = ""
     by_content: ClassVar[bool] = False
-    """Whether images are in the order of their content within a class, so that names do not matter; else by name"""
+    """Whether images are kept once for all divisions, in the order of their content, so that names do not matter"""
 
     size: Annotated[int, Meta(ge=1, le=1024, description="side in pixels to which images are resized")] = 32
 
@@ -121,11 +121,12 @@ class Folders(Dataset, frozen=True):
         _log.info("%s: reading %d images", self.label, len(listing))
         items = listing.items
         sources = [Source(item.path, item.content) for item in items]
-        if listing.division is None:
+        if self.by_content:
+            versions = listing.versions()
+            pixels, readings = read_or_kept(sources, versions, self.rules, root, listing.folder)
+        else:
             pixels = empty_images(len(items), self.rules, root / "prepared")
             readings = read_images(sources, pixels, self.rules, strict=self.is_strict)
-        else:
-            pixels, readings = read_or_kept(sources, self.rules, root, listing.digest(str(self.rules), labels=False))
         failed = [(item.path, one) for item, one in zip(items, readings, strict=False) if one.problem]
         if fatal := [pair for pair in failed if self.is_strict or pair[1].is_rule]:
             raise unreadable(fatal, len(items), self.with_white(max((one.highest for one in readings), default=0.0)))

@@ -76,22 +76,26 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
             counts[item.label] += 1
         return tuple(counts)
 
-    def digest(self, reading: str, *, labels: bool = True) -> str:
-        """Return a digest of how files are read, and of their names, sizes and modification times.
-
-        labels: whether labels, groups and splits count, too.
-        """
-        digest = hashlib.sha256(f"{RULES}/{reading}/{self.stamp}".encode())
-        within = os.fsencode(self.folder) + b"/"
+    def digest(self, reading: str) -> str:
+        """Return a digest of the listing, the versions of its files, and how they are read."""
+        digest = hashlib.sha256(f"{RULES}/{reading}".encode())
+        versions = iter(self.versions())
         for split, items in self.splits.items():
-            digest.update(f"/{split * labels}/{len(items)}/".encode())
+            digest.update(f"/{split}/{len(items)}/".encode())
             for item in items:
-                digest.update(os.fsencode(item.path).removeprefix(within) + b"\0")
-                if labels:
-                    digest.update(f"{item.label}/{item.group}/".encode())
-                if item.content is None:
-                    digest.update(_version(item.path))
+                digest.update(next(versions) + f"{item.label}/{item.group}/".encode())
         return digest.hexdigest()[:32]
+
+    def versions(self) -> list[bytes]:
+        """Return the name of each file with size and modification time, which change with its content."""
+        within = os.fsencode(self.folder) + b"/"
+        inside = f"{self.stamp}/".encode()
+        return [
+            os.fsencode(item.path).removeprefix(within)
+            + b"\0"
+            + (_version(item.path) if item.content is None else inside)
+            for item in self.items
+        ]
 
 
 def _version(path: Path) -> bytes:

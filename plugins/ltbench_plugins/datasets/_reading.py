@@ -1,8 +1,9 @@
 """Read many image files in several threads, and remember what was read.
 
-Images that are divided into training and test images afterwards, in several ways perhaps, are kept on disk:
+The images of a user are kept on disk, so that another division of them reads nothing, and only new files are read when
+some are added:
 
-    <data root>/prepared/files-<digest>/{pixels.npy, readings.json, digest.json}
+    <data root>/prepared/files-<digest of folder and rules>/{pixels.npy, readings.json, digest.json}
 
 The folder can be deleted at any time. This module does not need torch.
 """
@@ -23,7 +24,7 @@ import msgspec
 from ltbench.core import checksums
 from ltbench.core.folders import cores
 from ltbench.errors import DataError
-from ltbench_plugins.datasets._decode import Reading, Rules, formats, read_image, warnings_by_thread
+from ltbench_plugins.datasets._decode import RULES, Reading, Rules, formats, read_image, warnings_by_thread
 from ltbench_plugins.datasets._names import plain
 
 if TYPE_CHECKING:
@@ -70,11 +71,13 @@ def empty_images(number: int, rules: Rules, folder: Path) -> Bytes:
     return np.empty(shape, np.uint8)
 
 
-def read_images(sources: Sequence[Source], into: Bytes, rules: Rules, *, strict: bool = False) -> list[Reading]:
+def read_images(
+    sources: Sequence[Source], into: Bytes, rules: Rules, *, rows: Sequence[int] | None = None, strict: bool = False
+) -> list[Reading]:
     """Read images into an array uint8 [N, channels, size, size]; return what was found in each file.
 
-    The pixels of an unreadable file are 0. strict: whether reading stops after the first `_ENOUGH` unreadable files;
-    then fewer readings than files are returned.
+    The pixels of an unreadable file are 0. rows: where in the array they go; in their order if None. strict: whether
+    reading stops after the first `_ENOUGH` unreadable files; then fewer readings than files are returned.
     """
     formats()  # Pillow looks for its formats once, which is not for several threads.
 
@@ -82,7 +85,7 @@ def read_images(sources: Sequence[Source], into: Bytes, rules: Rules, *, strict:
         found = []
         for number, source in enumerate(sources[start : start + _CHUNK], start):
             pixels, reading = read_image(source.content or source.path, rules)
-            into[number] = 0 if pixels is None else pixels
+            into[number if rows is None else rows[number]] = 0 if pixels is None else pixels
             found.append(reading)
         return found
 
@@ -103,26 +106,57 @@ def read_images(sources: Sequence[Source], into: Bytes, rules: Rules, *, strict:
     return readings
 
 
-def read_or_kept(sources: Sequence[Source], rules: Rules, root: Path, key: str) -> tuple[Bytes, list[Reading]]:
-    """Return the images of files, and what was found; read them only if they are not kept under this key."""
-    import numpy as np
+class _Kept(msgspec.Struct, frozen=True):
+    """What was found in files, in the order of the kept pixels."""
 
-    folder = root / "prepared" / f"files-{key}"
-    with suppress(OSError, ValueError, msgspec.DecodeError):
-        if not checksums.examine(folder, folder.name):
-            pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
-            return pixels, msgspec.json.decode((folder / "readings.json").read_bytes(), type=list[Reading])
+    versions: list[bytes]
+    readings: list[Reading]
+
+
+def read_or_kept(
+    sources: Sequence[Source], versions: Sequence[bytes], rules: Rules, root: Path, place: Path
+) -> tuple[Bytes, list[Reading]]:
+    """Return the images of files, and what was found in each; read those that are not kept from before.
+
+    versions: what changes with a file, for each of them; place: the folder of the files.
+    """
+    folder = root / "prepared" / f"files-{checksums.digest(f'{RULES}/{rules}/{place.resolve()}'.encode(), 32)}"
+    pixels, kept = _kept(folder)
+    if kept.versions == list(versions):
+        return pixels, kept.readings
+    known = {version: row for row, version in enumerate(kept.versions)}
     into = empty_images(len(sources), rules, folder.parent)
-    readings = read_images(sources, into, rules)
-    try:
-        _keep(folder, into, readings)
-    except OSError as error:
-        _log.info("the images are not kept for other splits: cannot write %s (%s)", folder, error)
+    readings: list[Reading] = [Reading()] * len(sources)
+    new: list[int] = []
+    for row, version in enumerate(versions):
+        if version in known:
+            into[row], readings[row] = pixels[known[version]], kept.readings[known[version]]
+        else:
+            new.append(row)
+    if new:
+        _log.info("%d of %d images are read, the others are known", len(new), len(sources))
+        for row, reading in zip(new, read_images([sources[row] for row in new], into, rules, rows=new), strict=True):
+            readings[row] = reading
+        try:
+            _keep(folder, into, _Kept(list(versions), readings))
+        except OSError as error:
+            _log.info("the images are not kept for other splits: cannot write %s (%s)", folder, error)
     return into, readings
 
 
-def _keep(folder: Path, pixels: Bytes, readings: Sequence[Reading]) -> None:
-    """Write images completely or not at all; the first of several writers wins."""
+def _kept(folder: Path) -> tuple[Any, _Kept]:
+    """Return the images that are kept in a folder; none if there is no such folder, or it is damaged."""
+    import numpy as np
+
+    with suppress(OSError, ValueError, msgspec.DecodeError):
+        if not checksums.examine(folder, folder.name):
+            pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
+            return pixels, msgspec.json.decode((folder / "readings.json").read_bytes(), type=_Kept)
+    return None, _Kept([], [])
+
+
+def _keep(folder: Path, pixels: Bytes, kept: _Kept) -> None:
+    """Write images completely or not at all; they replace those before."""
     import numpy as np
 
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -130,11 +164,11 @@ def _keep(folder: Path, pixels: Bytes, readings: Sequence[Reading]) -> None:
         staging = Path(temporary) / "new"
         staging.mkdir()
         np.save(staging / "pixels.npy", pixels)
-        (staging / "readings.json").write_bytes(msgspec.json.encode(readings))
+        (staging / "readings.json").write_bytes(msgspec.json.encode(kept))
         checksums.seal(staging, folder.name)
         with suppress(FileNotFoundError):
-            folder.rename(Path(temporary) / "damaged")
-        with suppress(OSError):
+            folder.rename(Path(temporary) / "before")
+        with suppress(OSError):  # of another process that was faster
             staging.rename(folder)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ltbench.errors import DataError, ParameterError
-from ltbench_plugins.datasets import _folders
+from ltbench_plugins.datasets import _folders, _reading
 from ltbench_plugins.datasets._division import draw, fold_of_each, units
 from ltbench_plugins.datasets.image_folder import ImageFolder
 
@@ -131,16 +131,50 @@ def test_a_class_with_fewer_images_than_folds_is_tested_in_some(root: Path) -> N
     assert all(f"'{name}'" in note for name in untested)
 
 
-def test_files_are_read_once_for_all_folds(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that were read."""
+    names: list[str] = []
+
+    def noted(sources: list[_reading.Source], *args: object, **options: object) -> list[_reading.Reading]:
+        names.extend(source.path.name for source in sources)
+        return read_images(sources, *args, **options)
+
+    read_images = _reading.read_images
+    monkeypatch.setattr(_reading, "read_images", noted)
+    return names
+
+
+def test_files_are_read_once_for_all_divisions(root: Path, read: list[str]) -> None:
     first = folded(1).info(root)
-    monkeypatch.setattr("ltbench_plugins.datasets._reading.read_images", lambda *_, **__: pytest.fail("read again"))
+    assert len(read) == sum(SIZES.values())
     fingerprints = {folded(fold).info(root).fingerprint for fold in range(1, FOLDS + 1)}
     fingerprints |= {ImageFolder(path="photos", size=8, test_fraction=0.3).info(root).fingerprint}
+    assert len(read) == sum(SIZES.values())
     assert len(fingerprints) == FOLDS + 1
     assert first.fingerprint in fingerprints
+    ImageFolder(path="photos", size=7, test_fraction=0.3).info(root)
+    assert len(read) == 2 * sum(SIZES.values())
 
 
-def test_damaged_images_are_read_again(root: Path) -> None:
+def test_only_new_and_changed_files_are_read(root: Path, read: list[str], tmp_path_factory) -> None:
+    folded(1).info(root)
+    read.clear()
+    paint(root / "photos" / "rare" / "new.png", 900)
+    paint(root / "photos" / "pair" / "0.png", 901)
+    (root / "photos" / "common" / "3.png").unlink()
+    (root / "photos" / "common" / "4.png").rename(root / "photos" / "common" / "renamed.png")
+    info = folded(1).info(root)
+    assert sorted(read) == ["0.png", "new.png", "renamed.png"]
+    # As if all had been read at once.
+    assert (
+        ImageFolder(path=str(root / "photos"), size=8, folds=FOLDS).info(tmp_path_factory.mktemp("other")).fingerprint
+        == info.fingerprint
+    )
+    assert len(list((root / "prepared").glob("files-*"))) == 1
+
+
+def test_damaged_images_are_read_again(root: Path, read: list[str]) -> None:
     before = folded(1).info(root)
     (kept,) = (root / "prepared").glob("files-*")
     content = bytearray((kept / "pixels.npy").read_bytes())
@@ -149,7 +183,9 @@ def test_damaged_images_are_read_again(root: Path) -> None:
     for file in (root / "prepared").glob("image_folder-*.json"):
         file.unlink()
     _folders._described.clear()
+    read.clear()
     assert folded(1).info(root) == before
+    assert len(read) == sum(SIZES.values())
 
 
 @pytest.mark.parametrize("fields", [{"test_fraction": 0.4}, {"folds": 3}])

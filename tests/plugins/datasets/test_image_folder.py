@@ -14,7 +14,7 @@ from support import python
 
 from ltbench.engine.dataset_arrays import prepare
 from ltbench.errors import DataError, ParameterError
-from ltbench_plugins.datasets import _folders
+from ltbench_plugins.datasets import _folders, _reading
 from ltbench_plugins.datasets.image_folder import ImageFolder
 
 
@@ -238,7 +238,7 @@ def test_images_are_read_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
         "train_labels.npy",
     ]
     _folders._described.clear()  # as in another process
-    monkeypatch.setattr(_folders, "read_images", lambda *_, **__: pytest.fail("read again"))
+    monkeypatch.setattr(_reading, "read_images", lambda *_, **__: pytest.fail("read again"))
     assert PETS.info(root) == info
     assert prepare(PETS, root).train_images.shape == (5, 3, 8, 8)
 
@@ -269,7 +269,7 @@ def test_a_damaged_description_is_made_again(root: Path) -> None:
 def test_a_data_root_that_cannot_be_written_is_no_obstacle(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "prepared").write_text("a file in the place of the folder")
     info = PETS.info(root)
-    monkeypatch.setattr(_folders, "read_images", lambda *_, **__: pytest.fail("read again for each description"))
+    monkeypatch.setattr(_reading, "read_images", lambda *_, **__: pytest.fail("read again for each description"))
     assert PETS.info(root) == info
 
 
