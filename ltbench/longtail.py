@@ -139,6 +139,45 @@ def held_out_positions(counts: Iterable[int], share: float, seed: int) -> IntArr
     return np.concatenate(drawn)
 
 
+def held_out_units(labels: IntArray, units: IntArray, share: float, seed: int) -> IntArray:
+    """Return the positions of the held-out images of a subset whose images belong together, sorted, `int64 [H]`.
+
+    Whole units are held out. Those of the rarest class come first, in a pseudo-random order; one is held out if it brings the
+    held-out images of its classes closer to `held_out_counts`, and leaves every class an image for training. A class of which
+    then nothing is held out gives its smallest unit that leaves one. So a class of a single unit has no held-out images.
+
+    labels, units: int64 [N], of the images of the subset; share: in [0, 1); seed: of the stream of this draw.
+    """
+    import numpy as np
+
+    classes = int(labels.max()) + 1 if len(labels) else 0
+    totals = np.bincount(labels, minlength=classes)
+    wanted = np.array(held_out_counts(totals.tolist(), share))
+    names, unit_of = np.unique(units, return_inverse=True)
+    table = np.zeros((len(names), classes), np.int64)
+    np.add.at(table, (unit_of, labels), 1)
+    order = np.random.default_rng(seed).permutation(len(names))
+    held, drawn = np.zeros(classes, np.int64), np.zeros(len(names), bool)
+    scale = np.maximum(wanted, 1)
+
+    def fits(unit: int) -> bool:
+        own = table[unit] > 0
+        return bool(not drawn[unit] and (held + table[unit] < totals)[own].all())
+
+    for label in sorted(np.flatnonzero(wanted).tolist(), key=lambda c: (totals[c], c)):
+        own = [unit for unit in order.tolist() if table[unit, label]]
+        for unit in own:
+            gain = (np.abs(held - wanted) - np.abs(held + table[unit] - wanted)) / scale
+            if held[label] < wanted[label] and fits(unit) and gain.sum() > 0:
+                drawn[unit] = True
+                held += table[unit]
+        if not held[label] and (left := [unit for unit in own if fits(unit)]):
+            smallest = min(left, key=lambda unit: int(table[unit].sum()))
+            drawn[smallest] = True
+            held += table[smallest]
+    return np.flatnonzero(drawn[unit_of]).astype(np.int64)
+
+
 def gini(counts: Iterable[int]) -> float:
     """Return the Gini coefficient of class counts: 0 for equal counts, near 1 if one class dominates.
 

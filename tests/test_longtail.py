@@ -15,6 +15,7 @@ from ltbench.longtail import (
     groups,
     held_out_counts,
     held_out_positions,
+    held_out_units,
     realised_imbalance,
     subset_indices,
     thirds,
@@ -85,6 +86,37 @@ def test_held_out_images_of_a_smaller_class_are_among_those_of_a_larger_one(fewe
     assert small == set(large[: len(small)].tolist())
     # The others of the smaller class are trained on in both, but for the last part of the class, which is not complete.
     assert len([place for place in large[len(small) :] if place < fewer]) <= 1
+
+
+def test_held_out_units_worked_by_hand() -> None:
+    # Class 0 has five units of two images, class 1 a unit of three and one of one: a fifth is two images, and one.
+    labels, units = np.repeat([0, 1], [10, 4]), np.array([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5, 6])
+    for seed in range(20):
+        held_out = held_out_units(labels, units, 0.2, seed)
+        assert np.bincount(labels[held_out], minlength=2).tolist() == [2, 1]
+        assert 13 in held_out
+        assert len(set(units[held_out].tolist())) == 2
+    assert len({tuple(held_out_units(labels, units, 0.2, seed).tolist()) for seed in range(20)}) > 2
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30)), min_size=1, max_size=120),
+    st.floats(0.05, 0.6),
+    st.integers(0, 99),
+)
+def test_held_out_units_are_whole_and_leave_every_class_an_image(images, share, seed) -> None:
+    labels, units = (np.array(part, np.int64) for part in zip(*sorted(images), strict=True))
+    held_out = held_out_units(labels, units, share, seed)
+    rest = np.delete(np.arange(len(labels)), held_out)
+    assert not set(units[held_out].tolist()) & set(units[rest].tolist())
+    assert set(labels[rest].tolist()) == set(labels.tolist())
+    assert (np.diff(held_out) > 0).all()
+
+
+def test_units_of_one_image_hold_out_as_many_as_without_units() -> None:
+    labels = np.repeat(np.arange(4), [50, 12, 3, 1])
+    held_out = held_out_units(labels, np.arange(66), 0.2, 0)
+    assert np.bincount(labels[held_out], minlength=4).tolist() == held_out_counts([50, 12, 3, 1], 0.2)
 
 
 def test_held_out_images_of_a_known_seed() -> None:

@@ -2,7 +2,8 @@
 
     <data root>/prepared/<name>-<fingerprint>/{train_images,train_labels,test_images,test_labels}.npy, digest.json
 
-A data set with a validation split has `valid_images` and `valid_labels`, too, and its fingerprint in the folder's name.
+A data set with a validation split has `valid_images` and `valid_labels`, too, and its fingerprint in the folder's name; one
+whose images belong together has `train_units`.
 Works without torch. The folder can be deleted at any time and is then recreated from the data set.
 """
 
@@ -66,7 +67,8 @@ def _splits(info: DatasetInfo) -> dict[str, tuple[int, ...]]:
 
 
 def _arrays(info: DatasetInfo) -> list[str]:
-    return [f"{split}_{part}" for split in _splits(info) for part in ("images", "labels")]
+    units = ["train_units"] if info.train_units else []
+    return [*(f"{split}_{part}" for split in _splits(info) for part in ("images", "labels")), *units]
 
 
 def _open_arrays(folder: Path, info: DatasetInfo) -> Images | None:
@@ -104,7 +106,25 @@ def validated(images: Images, info: DatasetInfo, label: str) -> Images:
                 f"data set '{label}': {split} images per class are {actual}",
                 why=f"expected {list(counts)}", fix="correct info or load",
             )  # fmt: skip
+    if info.train_units:
+        arrays["train_units"] = _checked_units(images.train_units, info, label)
     return Images(**arrays)
+
+
+def _checked_units(units: object, info: DatasetInfo, label: str) -> npt.NDArray[np.generic]:
+    array: npt.NDArray[np.generic] = np.asanyarray(units)
+    if array.dtype != np.int64 or array.shape != (sum(info.train_counts),):
+        raise DataError(
+            f"data set '{label}': train_units are {array.dtype} {list(array.shape)}",
+            why=f"expected int64 {[sum(info.train_counts)]}",
+            fix="correct info or load",
+        )
+    if set(np.unique(array).tolist()) != set(range(info.train_units)):
+        raise DataError(
+            f"data set '{label}': train_units are not all numbers from 0 to {info.train_units - 1}",
+            fix="correct info or load",
+        )
+    return np.require(array, requirements=["C", "W"])
 
 
 def _store(images: Images, folder: Path, info: DatasetInfo) -> None:

@@ -24,6 +24,7 @@ from ltbench.longtail import (
     class_counts,
     gini,
     held_out_positions,
+    held_out_units,
     realised_imbalance,
     subset_indices,
 )
@@ -258,7 +259,18 @@ def _selection(
         check_own_split(held_out, info, dataset.label)
         apart, apart_labels = np.arange(len(images.valid_labels)), images.valid_labels
     else:
-        positions = held_out_positions(counts, held_out, stream_seed(seed, "held_out"))
+        stream = stream_seed(seed, "held_out")
+        if images.train_units is None or not held_out:
+            positions = held_out_positions(counts, held_out, stream)
+        else:
+            labels, units = (np.asarray(part)[indices] for part in (images.train_labels, images.train_units))
+            positions = held_out_units(labels, units, held_out, stream)
+            if not len(positions):
+                raise DataError(
+                    f"no image of {where} can be held out",
+                    why="copies and images of a group stay together, and each class has only one of these",
+                    fix="more images, or no held-out images",
+                )
         apart, indices = indices[positions], np.delete(indices, positions)
         apart_labels = images.train_labels[apart]
     return Selection(indices=indices, labels=images.train_labels[indices], held_out=apart, held_out_labels=apart_labels)

@@ -193,7 +193,8 @@ def _training_counts(job: Job, context: Context, fits: Mapping[str, Spec]) -> In
     for spec, key in zip(job.extra["fits"], job.spec["members"], strict=True):
         if spec["bag"] is None:
             return np.asarray(fits[key]["data"]["counts"], dtype=np.int64)
-    # Every member was trained on a bag, so no fit has the counts of the subset.
+    # Every member was trained on a bag, so no fit has the counts of the subset. Those of a data set whose images belong
+    # together are close to these, as whole units are held out.
     data = job.extra["fits"][0]["data"]
     info = context.registry.build_as(data["dataset"], Dataset).info(context.data_root)
     if info.fingerprint != data["fingerprint"]:

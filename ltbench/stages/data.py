@@ -33,6 +33,9 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Images per class of the data set's own validation split, which is held out if a suite asks for it; empty for none."""
     valid_fingerprint: str = ""
     """Digest of the validation split; part of the identity of jobs that hold it out, as `fingerprint` is of all."""
+    train_units: int = 0
+    """Number of units of the training images, which stay together when some are held out: images of one patient or place,
+    and copies of an image. 0: every image is one."""
     report: DataReport | None = None
     """What was found in the files, for a data set that is described by reading them; not part of an identity."""
 
@@ -44,6 +47,8 @@ class Images(msgspec.Struct, frozen=True, kw_only=True):
     train_labels: Any
     test_images: Any
     test_labels: Any
+    train_units: Any = None
+    """The unit of each training image, `int64 [N]`, from 0 to `DatasetInfo.train_units` - 1; None if every image is one."""
     valid_images: Any = None
     """Images of the validation split; None for a data set without one."""
     valid_labels: Any = None

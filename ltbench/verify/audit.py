@@ -138,6 +138,13 @@ class _Examiner:
         except DataError as error:
             yield Finding("unknown", where, _text(error))
             return
+        if info.train_units and "held_out" in data and not has_own_split(data):
+            # Whole units are held out, so their numbers are not those of a share of each class.
+            sums = [a + b for a, b in zip(counts, held_out, strict=True)]
+            counts, held_out = (record.data.get(name, []) for name in ("counts", "held_out"))
+            if [a + b for a, b in zip(counts, held_out, strict=False)] != sums:
+                yield Finding("wrong", where, f"data.counts and data.held_out do not add up to {sums}")
+                return
         if record.data.get("counts") != counts:
             yield Finding("wrong", where, f"data.counts is {record.data.get('counts')}, but the profile gives {counts}")
         if record.data.get("held_out", [0] * len(held_out)) != held_out:
@@ -189,8 +196,7 @@ class _Examiner:
             if split == "held_out" and has_own_split(data):
                 check_own_split(data["held_out"], dataset.info(self.data_root), record.setting.dataset)
             elif split == "held_out":
-                profile = self.registry.build_as(data["profile"], Profile)
-                held_out = divided_counts(data, dataset.info(self.data_root), profile)[1]
+                held_out = record.data["held_out"]  # compared with the data set in `data`
                 return np.repeat(np.arange(len(held_out)), held_out)  # drawn class by class, as the subset is
             if place not in self._labels:
                 self._labels[place] = np.asarray(getattr(prepare(dataset, self.data_root), part), dtype=np.int64)

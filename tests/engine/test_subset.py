@@ -144,6 +144,19 @@ def test_the_held_out_images_of_a_known_subset(tmp_path: Path) -> None:
     assert subset.summary()["held_out"] == [10, 3, 1]
 
 
+def test_what_belongs_together_is_held_out_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    units = np.arange(CLASSES * TRAIN) // 6  # six images that follow each other: two of each class
+    monkeypatch.setattr(Tiny, "change", {"train_units": units})
+    made = Tiny.info
+    monkeypatch.setattr(
+        Tiny, "info", lambda self, root: msgspec.structs.replace(made(self, root), train_units=int(units.max()) + 1)
+    )
+    subset = load_tiny(tmp_path, held_out=0.25, factor=1.0)
+    held_out, rest = ({n // 6 for n in numbers(images)} for images in (subset.held_out_images, subset.images))
+    assert held_out
+    assert not held_out & rest
+
+
 def test_the_held_out_part_and_the_rest_are_the_whole_subset(tmp_path: Path) -> None:
     whole, subset = load_tiny(tmp_path), load_tiny(tmp_path, held_out=0.25)
     held_out = numbers(subset.held_out_images)

@@ -19,8 +19,10 @@ _BLOCK = 256
 
 
 def fingerprint(images: Images) -> str:
-    """Return the digest of training and test images and their labels."""
-    return _fingerprint((images.train_images, images.train_labels), (images.test_images, images.test_labels))
+    """Return the digest of training and test images, their labels, and what belongs together."""
+    pairs = [(images.train_images, images.train_labels), (images.test_images, images.test_labels)]
+    units = [] if images.train_units is None else [(images.train_labels, images.train_units)]
+    return _fingerprint(*pairs, *units)
 
 
 def valid_fingerprint(images: Images) -> str:

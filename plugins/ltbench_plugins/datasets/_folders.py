@@ -32,7 +32,7 @@ from ltbench_plugins.datasets._reading import (
     unreadable,
 )
 from ltbench_plugins.datasets._remarks import Traits
-from ltbench_plugins.datasets._splits import rows_by_split
+from ltbench_plugins.datasets._splits import rows_by_split, units_of
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ class _Read(msgspec.Struct, frozen=True):
     """uint8 [N, channels, size, size]"""
     rows: dict[str, list[int]]
     """Split -> the rows of its images, in their order"""
+    units: dict[int, str]
+    """Row of a training image -> what it stays together with when images are held out"""
     notes: Sequence[str]
 
 
@@ -134,7 +136,8 @@ class Folders(Dataset, frozen=True):
         if self.by_content:
             for of in rows.values():
                 of.sort(key=lambda row: (items[row].label, readings[row].digest))
-        return _Read(items, readings, pixels, rows, notes)
+        units = units_of(rows["train"], items, readings) if self.by_content else {}
+        return _Read(items, readings, pixels, rows, units, notes)
 
     def _images(self, read: _Read, root: Path) -> Images:
         import numpy as np
@@ -143,6 +146,9 @@ class Folders(Dataset, frozen=True):
         for split, rows in read.rows.items():
             arrays[f"{split}_images"] = gathered(read.pixels, rows, self.rules, root / "prepared")
             arrays[f"{split}_labels"] = np.array([read.items[row].label for row in rows], np.int64)
+        numbers = {unit: number for number, unit in enumerate(dict.fromkeys(map(read.units.get, read.rows["train"])))}
+        if 1 < len(numbers) < len(read.rows["train"]):
+            arrays["train_units"] = np.array([numbers[read.units[row]] for row in read.rows["train"]], np.int64)
         return Images(**arrays)
 
     def _describe(self, listing: Listing, root: Path, file: Path) -> Description:
@@ -165,6 +171,7 @@ class Folders(Dataset, frozen=True):
             mean=mean,
             std=std,
             fingerprint=fingerprint(images),
+            train_units=0 if images.train_units is None else int(images.train_units.max()) + 1,
             valid_counts=counts.get("valid", ()),
             valid_fingerprint=valid_fingerprint(images),
             licence=self.licence,

@@ -40,6 +40,12 @@ def rows_by_split(
     return rows, [*notes, *untested(listing.classes, sorted(set(range(len(listing.classes))) - tested))]
 
 
+def units_of(rows: Sequence[int], items: Sequence[Item], readings: Sequence[Reading]) -> dict[int, str]:
+    """Return the unit of each row: what its image stays together with (`ltbench_plugins.datasets._division`)."""
+    found = units([readings[row].digest for row in rows], [items[row].group for row in rows])
+    return dict(zip(rows, found, strict=True))
+
+
 def _check_classes(listing: Listing, items: Sequence[Item], readings: Sequence[Reading]) -> None:
     """Raise `DataError` if a class has no training image that can be read."""
     found = {item.label for item, one in zip(items, readings, strict=True) if not one.problem}

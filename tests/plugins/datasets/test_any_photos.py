@@ -263,3 +263,52 @@ def test_ten_thousand_classes(tmp_path: Path) -> None:
     folds = fold_of_each(members, 5, 0)
     assert {sum(folds[f"{label}/{n}"] == 1 for n in range(3)) for label in range(10_000)} == {0, 1}
     assert len(draw(members, 0.3, 0)) == 10_000
+
+
+def grouped(folder: Path, groups: int = 6, *, copies: bool = False) -> None:
+    """Write six photos of each of two classes, some with the same pixels."""
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        for number in range(6):
+            pixels = rng.integers(0, 255, (9, 9), np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"p{number % groups}_{number}.png")
+            if copies and number == 0:
+                Image.fromarray(pixels).save(folder / name / "copy_9.png")
+
+
+@pytest.mark.parametrize(
+    ("groups", "copies", "units"), [("", False, 0), ("", True, 10), (r"p\d|copy", False, 4), (r"p\d|copy", True, 4)]
+)
+def test_images_that_belong_together_are_units_of_the_training_images(
+    tmp_path: Path, groups: str, copies: bool, units: int
+) -> None:
+    grouped(tmp_path / "photos", 3 if groups else 6, copies=copies)
+    # Groups are of both classes: each of p0, p1 and p2 is a unit of four photos.
+    dataset = ImageFolder(path=str(tmp_path / "photos"), size=SIZE, folds=3, groups=groups)
+    info, images = dataset.info(tmp_path), dataset.load(tmp_path)
+    if not units:
+        assert info.train_units == 0
+        assert images.train_units is None
+        return
+    found = images.train_units
+    assert info.train_units == len(set(found.tolist())) < len(found) == sum(info.train_counts)
+    digests = [image.tobytes() for image in images.train_images]
+    same = {(a, b) for a in range(len(digests)) for b in range(a) if digests[a] == digests[b]}
+    assert all(found[a] == found[b] for a, b in same)
+
+
+def test_what_belongs_together_is_part_of_the_fingerprint(tmp_path: Path) -> None:
+    grouped(tmp_path / "photos")
+    files = sorted((tmp_path / "photos").rglob("*.png"))
+    prints = []
+    for period in (1, 2, 3, 12):
+        rows = [
+            f"{file.relative_to(tmp_path)},{file.parent.name},{'test' if number % 6 == 5 else 'train'},g{number % period}"
+            for number, file in enumerate(files)
+        ]
+        (tmp_path / f"list{period}.csv").write_text("\n".join(["path,label,split,group", *rows]))
+        prints.append(ImageList(path=str(tmp_path / f"list{period}.csv"), size=SIZE).info(tmp_path).fingerprint)
+    # One group of all images is as good as none; so is a group for each image.
+    assert prints[0] == prints[3]
+    assert len(set(prints)) == 3
