@@ -68,6 +68,10 @@ class DataError(LtbenchError):
     """A data set that is missing, corrupt, empty or too small (exit code 2)."""
 
 
+class NoTestImages(DataError):
+    """A data set of a user's images without test images, which could be divided (exit code 2)."""
+
+
 class StoreError(LtbenchError):
     """A store that cannot be read or written: read-only, full, or damaged (exit code 2)."""
 

@@ -16,6 +16,7 @@ from ltbench.errors import INTERRUPTED, WRONG_USAGE, LtbenchError, nearest
 
 COMMANDS = {
     "run": "Run the missing cells of a suite and show its leaderboard.",
+    "recommend": "Find out which techniques to use on your own images.",
     "search": "Find the best combinations of a suite without running all of them.",
     "plan": "Show what a run would do and how long it would take.",
     "status": "Show the active and recent runs of a store.",

@@ -20,7 +20,7 @@ import numpy as np
 from ltbench.core import atomic_files, checksums
 from ltbench.core.spec import canonical, splits_of
 from ltbench.errors import JobFailed, StoreError
-from ltbench.jobs.cell import LOGITS, Member, predictions, split_metrics
+from ltbench.jobs.cell import LOGITS, Labelled, Member, predictions, split_metrics
 from ltbench.jobs.evidence import Needed
 from ltbench.jobs.metrics import close, numbers_on_record
 from ltbench.records.record import Failure, Record
@@ -132,6 +132,18 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
     Raises `JobFailed` if a file was changed or has a wrong shape or range.
     """
     whole = np.asarray(record.data.get("counts", []), dtype=np.int64)
+    predicted = predictions_of(record, registry, stored)
+    if predicted is None:
+        return None
+    results = split_metrics(registry, predicted, whole)
+    return Recomputed({split: one.labels for split, one in predicted.items()}, results.by_name, results.failed)
+
+
+def predictions_of(record: Record, registry: Techniques, stored: Predictions) -> dict[str, Labelled] | None:
+    """Return labels and probabilities of a cell by split, from its predictions; None if one of them is missing.
+
+    Raises `JobFailed` if a file was changed or has a wrong shape or range.
+    """
     counts = [stored.counts(fit) for fit in record.spec["members"]]
     if None in counts:
         return None
@@ -145,11 +157,9 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
         for n, predicted, fit in zip(counts, keys, record.fits, strict=True)
     ]
     # The same functions as in a run, so that an audit does not compare two implementations.
-    predicted = predictions(
+    return predictions(
         registry, record.spec, members, found.__getitem__, splits_of(record.spec, record.fits[0]["data"])
     )
-    results = split_metrics(registry, predicted, whole)
-    return Recomputed({split: one.labels for split, one in predicted.items()}, results.by_name, results.failed)
 
 
 def contradictions(record: Record, again: Recomputed) -> tuple[list[str], list[str]]:

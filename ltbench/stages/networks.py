@@ -48,6 +48,11 @@ class Model(Technique, frozen=True):
         return False
 
     @property
+    def is_at_hand(self) -> bool:
+        """Whether its weights are on this machine, so that `build` downloads nothing."""
+        return True
+
+    @property
     def is_frozen(self) -> bool:
         """Whether only the classifier learns. Images are then not augmented, unless recipe or combination say so."""
         return False

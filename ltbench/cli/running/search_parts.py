@@ -283,6 +283,17 @@ class SearchParts:
             rows=[row for board in self._boards for row in self._standings(board)],
         )
 
+    @property
+    def leaders(self) -> dict[str, list[Combination]]:
+        """The combinations in the lead for each data set, the best one first; empty for one without results."""
+        found: dict[str, list[Combination]] = {}
+        for board in self._boards:
+            best = board.race.best
+            leading = [one.row for one in board.race.standings() if one.cells and one.dropped is None]
+            rows = sorted(set(leading) - set(board.stopped), key=lambda row: row != best)
+            found[board.places[0][0].labels["dataset"]] = [self._rows[row] for row in rows] if best is not None else []
+        return found
+
     def _standings(self, board: _Board) -> Iterator[SearchedRow]:
         for standing in board.race.standings():
             row = standing.row

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 import msgspec
 
 from ltbench import Meta
-from ltbench.errors import DataError, ParameterError, nearest
+from ltbench.errors import DataError, NoTestImages, ParameterError, nearest
 from ltbench_plugins.datasets._decode import WHITE, Rules
 from ltbench_plugins.datasets._division import Division
 from ltbench_plugins.datasets._files import subfolders
@@ -160,7 +160,7 @@ class OwnImages(Folders, frozen=True):
             return {split: found[split] for split in ("train", "test", "valid") if split in found}
         if self.is_divided:
             return {"": found["train"]}
-        raise DataError(
+        raise NoTestImages(
             f"{plain(str(file))} says of no image that it is for testing",
             fix=f"test images of their own, or split it: {self._with(test_fraction=0.2)}",
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ltbench import Dataset, Meta, hookimpl
-from ltbench.errors import DataError, ParameterError, nearest
+from ltbench.errors import DataError, NoTestImages, ParameterError, nearest
 from ltbench_plugins.datasets._files import is_inside, subfolders
 from ltbench_plugins.datasets._layout import (
     alike,
@@ -122,7 +122,7 @@ class ImageFolder(OwnImages, frozen=True):
             return self._given(folder, base, self._folder(root, self.test, "test", "CLASS/IMAGE"), notes=notes)
         if self.is_divided:
             return self._split(folder, base, notes)
-        raise DataError(
+        raise NoTestImages(
             f"{plain(str(folder))} has no {'test' if train else 'train'}/",
             fix=f"put train/CLASS/IMAGE and test/CLASS/IMAGE there, or split it: {self._with(test_fraction=0.2)}",
         )

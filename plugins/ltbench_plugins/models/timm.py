@@ -46,6 +46,14 @@ class TimmModel(Model, frozen=True):
         return self.pretrained
 
     @property
+    def is_at_hand(self) -> bool:
+        if not self.pretrained:
+            return True
+        from ltbench_plugins.models._networks.timm_network import is_cached
+
+        return is_cached(self._weights)
+
+    @property
     def is_frozen(self) -> bool:
         return self.frozen
 

@@ -85,6 +85,19 @@ def _pretrained(name: str) -> Any:
     return get_pretrained_cfg(name)
 
 
+def is_cached(name: str) -> bool:
+    """Return whether the pretrained weights `name` are in the local cache of the hub."""
+    config = get_pretrained_cfg(name)
+    return config is not None and bool(config.hf_hub_id) and _in_cache(config)
+
+
+def _in_cache(config: Any) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    files = ("model.safetensors", "pytorch_model.bin")
+    return any(isinstance(try_to_load_from_cache(config.hf_hub_id, file), str) for file in files)
+
+
 def _unreachable(config: Any) -> str:
     """Return why the hub is unreachable according to a quick test; empty if it may be reachable.
 
@@ -92,12 +105,9 @@ def _unreachable(config: Any) -> str:
     """
     if not config.hf_hub_id or urllib.request.getproxies():
         return ""
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import constants
 
-    if any(
-        isinstance(try_to_load_from_cache(config.hf_hub_id, file), str)
-        for file in ("model.safetensors", "pytorch_model.bin")
-    ):
+    if _in_cache(config):
         return ""
     hub = urllib.parse.urlsplit(constants.ENDPOINT)
     try:

@@ -1,0 +1,182 @@
+"""The answer in words: a few lines for a terminal, and a page in markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from ltbench.advice.pooled import Estimate, Pooled
+
+_HEAD = 1 / 3
+_CONFUSIONS = 8
+
+
+class Chosen(NamedTuple):
+    """What the race of a fold chose."""
+
+    fold: int
+    row: str
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the answer is about."""
+
+    classes: tuple[str, ...]
+    images: tuple[int, ...]
+    """Images of each class, training and test together"""
+    folds: int
+    model: str
+    metric: str
+    is_share: bool
+    """Whether the metric is a share, shown in percent"""
+    higher_is_better: bool
+    balanced_by_default: bool
+    """Whether the metric was not asked for"""
+    chosen: list[Chosen]
+    best: str
+    """The row that is recommended"""
+    baseline: str
+    """The row of plain training"""
+    choice: str
+    """The row of what each fold chose"""
+
+
+def name_of(row: str) -> str:
+    """Return the name of a row for a reader."""
+    return row or "plain training"
+
+
+def alike(answer: Answer, pooled: Pooled) -> list[str]:
+    """Return the tested rows that cannot be told from the recommended one, the best first."""
+    found = []
+    for row in pooled.rows:
+        if row not in (answer.best, answer.choice):
+            difference = pooled.difference(row, answer.best)
+            if difference.low <= 0 <= difference.high:
+                found.append((difference.value, row))
+    return [row for _, row in sorted(found, reverse=answer.higher_is_better)]
+
+
+def sentences(answer: Answer, pooled: Pooled) -> Iterator[str]:
+    """Yield the answer in at most ten lines."""
+    images = sum(answer.images)
+    rarest = min(range(len(answer.classes)), key=lambda label: answer.images[label])
+    yield (
+        f"{images:,} images of {len(answer.classes)} classes, {max(answer.images):,} of the largest and "
+        f"{answer.images[rarest]:,} of '{answer.classes[rarest]}', on features of {answer.model}"
+    )
+    yield f"use: {name_of(answer.best)}"
+    others = alike(answer, pooled)
+    if others:
+        yield f"not told apart from: {', '.join(map(name_of, others[:5]))}{_more(len(others) - 5)}"
+    honest = answer.choice if answer.choice in pooled.rows else answer.best
+    gain = pooled.difference(honest, answer.baseline)
+    sure = gain.low > 0 or gain.high < 0
+    yield (
+        f"{_words(answer.metric)} of what each fold chose, on images that it did not see: {_shown(pooled.score(honest))}; "
+        f"of plain training {_shown(pooled.score(answer.baseline))}"
+    )
+    yield f"difference: {_signed(gain)}" + ("" if sure else ", which may be chance: plain training may be as good")
+    head, tail = _head_and_tail(answer, pooled)
+    yield f"largest third of the classes {head}, smallest third {tail}"
+    if confusion := next(_confusions(answer, pooled), None):
+        yield f"what remains: {confusion}"
+
+
+def markdown(answer: Answer, pooled: Pooled) -> str:
+    """Return the page."""
+    lines = ["# Recommendation", "", *(f"- {sentence}" for sentence in sentences(answer, pooled)), ""]
+    if answer.balanced_by_default and answer.metric == "balanced_accuracy":
+        lines += [
+            "The test images are not balanced, so rows are compared by balanced accuracy, the mean accuracy of the classes:",
+            "plain accuracy would hardly notice the rare ones. `--metric` chooses another number.",
+            "",
+        ]
+    lines += [
+        "## What was tested",
+        "",
+        f"| techniques | {_words(answer.metric)} | difference to plain training |",
+        "|---|--:|--:|",
+    ]
+    order = sorted(pooled.rows, key=lambda row: pooled.score(row).value, reverse=answer.higher_is_better)
+    for row in order:
+        difference = "" if row == answer.baseline else _signed(pooled.difference(row, answer.baseline))
+        lines.append(f"| {_escaped(name_of(row))} | {_shown(pooled.score(row))} | {difference} |")
+    lines += [
+        "",
+        "95 % intervals, from resamples of the images of each class. Rows were chosen on other images than these.",
+    ]
+    if answer.folds > 1:
+        lines += ["", "## What each fold chose", "", "| fold | techniques |", "|--:|---|"]
+        lines += [f"| {one.fold} | {_escaped(one.row)} |" for one in answer.chosen]
+    lines += [
+        "",
+        "## Classes",
+        "",
+        "| class | images | tested | plain training | recommended | change |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    before, after = pooled.recalls(answer.baseline), pooled.recalls(answer.best)
+    tested = np.bincount(pooled.labels, minlength=len(answer.classes))
+    for label in sorted(range(len(answer.classes)), key=lambda one: -answer.images[one]):
+        numbers = (before[label], after[label], after[label] - before[label])
+        cells = ["n/a" if np.isnan(value) else f"{100 * value:.1f}" for value in numbers]
+        lines.append(
+            f"| {_escaped(answer.classes[label])} | {answer.images[label]:,} | {tested[label]:,} | {' | '.join(cells)} |"
+        )
+    lines += ["", "Accuracy of each class in %.", "", "## What is still confused", ""]
+    lines += [f"- {text}" for _, text in zip(range(_CONFUSIONS), _confusions(answer, pooled), strict=False)] or [
+        "Nothing."
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _confusions(answer: Answer, pooled: Pooled) -> Iterator[str]:
+    """Yield which class is taken for which, the largest shares first."""
+    confusion = pooled.confusion(answer.best)
+    np.fill_diagonal(confusion, 0)
+    support = np.bincount(pooled.labels, minlength=len(answer.classes))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = np.where(support[:, None] > 0, confusion / support[:, None], 0.0)
+    for place in np.argsort(-shares, axis=None, kind="stable"):
+        true, taken = divmod(int(place), len(answer.classes))
+        if shares[true, taken] <= 0:
+            return
+        yield (
+            f"{100 * shares[true, taken]:.0f} % of '{answer.classes[true]}' is taken for '{answer.classes[taken]}' "
+            f"({confusion[true, taken]:.0f} of {support[true]})"
+        )
+
+
+def _head_and_tail(answer: Answer, pooled: Pooled) -> tuple[str, str]:
+    order = np.argsort(-np.array(answer.images), kind="stable")
+    size = max(round(len(order) * _HEAD), 1)
+    change = pooled.recalls(answer.best) - pooled.recalls(answer.baseline)
+    texts = []
+    for part in (order[:size], order[-size:]):
+        known = change[part][~np.isnan(change[part])]
+        texts.append(f"{100 * known.mean():+.1f} points" if len(known) else "not tested")
+    return texts[0], texts[1]
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
+
+
+def _shown(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
+def _signed(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
+
+
+def _more(number: int) -> str:
+    return f" and {number} more" if number > 0 else ""
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")

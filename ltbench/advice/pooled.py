@@ -1,0 +1,93 @@
+"""Predictions of all folds of a cross-validation together: each image once, by classifiers that were not trained on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ltbench.stages import FloatArray, IntArray
+
+Score = Callable[["FloatArray", "IntArray"], float]
+"""Probabilities float [N, C] and labels int64 [N] -> a number; NaN if it is undefined."""
+
+RESAMPLES = 400
+LEVEL = 0.95
+
+
+class Estimate(NamedTuple):
+    """A number with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Pooled:
+    """Labels of images, and what several rows predict for them."""
+
+    def __init__(self, labels: IntArray, probabilities: Mapping[str, Sequence[FloatArray]], score: Score) -> None:
+        """labels: int64 [N]; probabilities: of each row, a table float [N, C] for each of its seeds; score: of a table."""
+        self.labels, self._tables, self._score = labels, probabilities, score
+
+    @property
+    def rows(self) -> list[str]:
+        """The names of the rows."""
+        return list(self._tables)
+
+    def score(self, row: str) -> Estimate:
+        """Return the score of a row, the mean over its seeds."""
+        draws = self._draws[row]
+        return _interval(self._mean_score(row, np.arange(len(self.labels))), draws)
+
+    def difference(self, row: str, other: str) -> Estimate:
+        """Return how much higher the score of a row is than that of another one, image by image.
+
+        An interval from resamples of the images of each class, the same for both rows, so that what is hard for both does not
+        widen it. Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3 (percentiles).
+        """
+        every = np.arange(len(self.labels))
+        value = self._mean_score(row, every) - self._mean_score(other, every)
+        return _interval(value, self._draws[row] - self._draws[other])
+
+    def recalls(self, row: str) -> FloatArray:
+        """Return the share of right predictions of each class, float [C]; NaN for a class without images."""
+        confusion = self.confusion(row)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found: FloatArray = confusion.diagonal() / confusion.sum(1)
+        return found
+
+    def confusion(self, row: str) -> FloatArray:
+        """Return how many images of each class (rows) were taken for each (columns), the mean over seeds, float [C, C]."""
+        tables = self._tables[row]
+        classes = tables[0].shape[1]
+        total = np.zeros((classes, classes))
+        for table in tables:
+            np.add.at(total, (self.labels, table.argmax(1)), 1)
+        return total / len(tables)
+
+    def _mean_score(self, row: str, chosen: IntArray) -> float:
+        tables = self._tables[row]
+        return float(np.mean([self._score(table[chosen], self.labels[chosen]) for table in tables]))
+
+    @property
+    def _draws(self) -> Mapping[str, FloatArray]:
+        """Scores of each row in the resamples, float [R]."""
+        if not hasattr(self, "_known"):
+            resamples = list(self._resamples())
+            self._known = {
+                row: np.array([self._mean_score(row, chosen) for chosen in resamples]) for row in self._tables
+            }
+        return self._known
+
+    def _resamples(self) -> Sequence[IntArray]:
+        rng = np.random.default_rng(0)
+        members = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
+        return [np.concatenate([rng.choice(own, len(own)) for own in members]) for _ in range(RESAMPLES)]
+
+
+def _interval(value: float, draws: FloatArray) -> Estimate:
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(value, float(low), float(high))

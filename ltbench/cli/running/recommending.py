@@ -1,0 +1,233 @@
+"""The steps of `ltbench recommend`: the data sets of a user's images, the race in each fold, its test, and the answer."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from ltbench.cli.data_lines import report_lines
+from ltbench.cli.running.damage import reporting_damage
+from ltbench.cli.running.part_sources import Part, SuiteParts
+from ltbench.cli.running.parts import run_parts
+from ltbench.cli.running.search_parts import Limits, SearchParts
+from ltbench.core.checksums import digest
+from ltbench.core.spec import canonical
+from ltbench.errors import DataError, NoTestImages, UsageError
+from ltbench.records.locations import LOCAL
+from ltbench.stages import Dataset, DatasetInfo, Model
+from ltbench.suite.suite import Suite, changed, find_suite
+
+if TYPE_CHECKING:
+    from ltbench.cli.running.page_of_run import PageOfRun
+    from ltbench.executor import Context, Executor, ExecutorOffer, Terms
+    from ltbench.planning.combinations import Combination
+    from ltbench.planning.plan import Plan
+    from ltbench.records.search_file import Searched
+    from ltbench.running.options import RunOptions
+    from ltbench.running.run_log import RunLog
+
+RACE = 0.6
+"""Share of the budget for the race; the rest is for tests of what it chose."""
+FINALISTS = 6
+"""Rows that are tested besides the baseline."""
+TEST_SEEDS = 3
+"""Trainings of each row that is tested, in each fold."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user asks for; see the options of the command."""
+
+    photos: Path
+    test: Path | None
+    holdout: float | None
+    folds: int
+    groups: str
+    seconds: float
+    model: str
+    size: int
+    is_strict: bool
+    suite: str
+    name: str
+    metric: str
+    leaderboards: Path
+
+
+def recommend(asked: Asked, context: Context, offer: ExecutorOffer, terms: Terms, options: RunOptions) -> int:
+    """Run the steps, write the page and print the answer; return the exit code."""
+    from ltbench.cli.running.recommendation import write_answer
+    from ltbench.running.run_log import RunLog
+
+    datasets = _datasets(asked, context)
+    info = datasets[0].info(context.data_root)
+    for line in report_lines(info.report, info.classes):
+        click.echo(line, err=True)
+    suite = _suite(asked, datasets, context)
+    click.echo(f"features of {suite.models[0]}", err=True)
+    name = asked.name or re.sub(r"[^a-z0-9_]+", "-", asked.photos.resolve().stem.lower()).strip("-_") or "photos"
+    end = time.monotonic() + asked.seconds * RACE
+    with (
+        reporting_damage(context.store),
+        offer.make(context, terms) as executor,
+        RunLog(
+            context.store,
+            command=["ltbench", *sys.argv[1:]],
+            suite=suite.name,
+            executor=offer.name,
+            workers=executor.slots,
+        ) as log,
+    ):
+        steps = _Steps(asked, context, executor, options, log, name)
+        race = SearchParts(suite, context, "held_out", Limits())
+        steps.run(_Until(race, end), suite, "-search")
+        leaders = race.leaders
+        rows = _finalists(leaders)
+        final = changed(
+            suite, held_out=0.0, techniques=[], strategy="all", combinations=[list(row) for row in rows],
+            seeds=list(suite.seeds[:TEST_SEEDS]),
+        )  # fmt: skip
+        steps.run(SuiteParts(final, context), final, "")
+    chosen = {data: _texts(found[0]) for data, found in leaders.items() if found}
+    return write_answer(asked.leaderboards / LOCAL / name, final, chosen, context, asked.metric)
+
+
+def _datasets(asked: Asked, context: Context) -> list[Dataset]:
+    """Return the data sets of the cross-validation: one for each fold, or one if there are test images."""
+    kinds = [kind for kind in context.registry.of("dataset").values() if issubclass(kind, Dataset)]
+    kind = next((kind for kind in kinds if kind.reads(asked.photos)), None)
+    if kind is None:
+        raise DataError(
+            f"no data set reads {asked.photos}",
+            fix="a folder with a folder for each class, or a list of files with labels",
+        )
+    if asked.test is not None and asked.holdout is not None:
+        raise UsageError("--test and --holdout both say what the test images are", fix="leave one of them out")
+    given: dict[str, object] = {"path": str(asked.photos.resolve()), "size": asked.size}
+    given |= {"strict": True} if asked.is_strict else {}
+    if asked.test is not None:
+        return [_built(kind, given | {"test": str(asked.test.resolve())})]
+    divided = given | ({"groups": asked.groups} if asked.groups else {})
+    if asked.holdout is not None:
+        return [_built(kind, divided | {"test_fraction": asked.holdout})]
+    try:
+        whole = _built(kind, given)
+        whole.locate(context.data_root)
+    except NoTestImages:
+        return [_built(kind, divided | {"folds": asked.folds, "fold": fold}) for fold in range(1, asked.folds + 1)]
+    return [whole]
+
+
+def _built(kind: type[Dataset], parameters: dict[str, object]) -> Dataset:
+    return kind.parse(parameters)
+
+
+def _suite(asked: Asked, datasets: Sequence[Dataset], context: Context) -> Suite:
+    """Return the suite with these data sets and one model."""
+    suite = find_suite(asked.suite, context.registry)
+    changes: dict[str, object] = {
+        "datasets": [dataset.label for dataset in datasets], "models": [_model(asked, suite, context)], "profiles": ["natural"],
+        "imbalance_factors": [1.0],
+    }  # fmt: skip
+    if asked.metric:
+        changes["metric"] = asked.metric
+    return changed(suite, **changes)
+
+
+def _model(asked: Asked, suite: Suite, context: Context) -> str:
+    """Return the model that the user names, or the first of the suite whose weights are here."""
+    if asked.model:
+        text = asked.model if "[" in asked.model else f"{asked.model}[frozen=true,pretrained=true]"
+        return context.registry.parse(text, "model").label
+    for text in suite.models:
+        model = context.registry.parse(text, "model")
+        if isinstance(model, Model) and model.is_at_hand:
+            return model.label
+    raise DataError(
+        f"none of the pretrained models of suite '{suite.name}' is on this machine",
+        fix="pip install 'ltbench[pretrained]'",
+    )
+
+
+class _Steps:
+    """Runs the steps on one executor, each with a page of its own."""
+
+    def __init__(
+        self, asked: Asked, context: Context, executor: Executor, options: RunOptions, log: RunLog, name: str
+    ) -> None:
+        self._asked, self._context, self._executor, self._options = asked, context, executor, options
+        self._log, self._name = log, name
+
+    def run(self, source: Any, suite: Suite, suffix: str) -> None:
+        """Run a step. Raises `Interrupted` if it was stopped."""
+        result = run_parts(
+            source, self._context, self._executor, self._options, log=self._log, page=self._page(suite, suffix)
+        )
+        if result.stopped is not None:
+            raise result.stopped
+
+    def _page(self, suite: Suite, suffix: str) -> PageOfRun:
+        from ltbench.cli.running.page_of_run import PageOfRun
+
+        folder = self._asked.leaderboards / LOCAL / f"{self._name}{suffix}"
+        return PageOfRun(
+            folder=folder,
+            suite=changed(suite, title=f"{suite.title}: {self._name}{' (race)' * bool(suffix)}"),
+            command=shlex.join(["ltbench", *sys.argv[1:]]),
+            definition=digest(canonical([suffix, msgspec.to_builtins(suite)]), 32),
+        )  # fmt: skip
+
+
+class _Until:
+    """A search that ends at a point in time."""
+
+    def __init__(self, search: SearchParts, end: float) -> None:
+        self._search, self._end = search, end
+
+    @property
+    def tuned(self) -> list[Any]:
+        """As `PartSource`."""
+        return self._search.tuned
+
+    @property
+    def searched(self) -> Searched:
+        """As `PartSource`."""
+        return self._search.searched
+
+    def combinations(self, first: Plan) -> int:
+        """As `PartSource`."""
+        return self._search.combinations(first)
+
+    def parts(self, workers: int) -> Iterator[Part]:
+        """Yield rounds as long as there is time; the first one in any case."""
+        for part in self._search.parts(workers):
+            yield part
+            if time.monotonic() >= self._end:
+                return
+
+
+def _finalists(leaders: dict[str, list[Combination]]) -> list[tuple[str, ...]]:
+    """Return the rows to test: the best of each data set, then those that lead in most of them."""
+    best = [_texts(found[0]) for found in leaders.values() if found]
+    times: dict[tuple[str, ...], int] = {}
+    for found in leaders.values():
+        for row in found:
+            times[_texts(row)] = times.get(_texts(row), 0) + 1
+    often = sorted(times, key=lambda row: (-times[row], len(row), row))
+    rows = [row for row in dict.fromkeys([*best, *often[:FINALISTS]]) if row]
+    return rows[: max(FINALISTS, len(set(best)))]
+
+
+def _texts(row: Combination) -> tuple[str, ...]:
+    return tuple(technique.label for technique in row.techniques)
+
+
+def counts_of(info: DatasetInfo) -> dict[str, int]:
+    """Return the images of each class in all splits."""
+    return {name: a + b for name, a, b in zip(info.classes, info.train_counts, info.test_counts, strict=True)}
