@@ -24,7 +24,6 @@ _SPLITS = {"train": "training", "test": "test", "valid": "validation"}
 class Seen(msgspec.Struct, frozen=True):
     """A file of a data set, and what was found in it."""
 
-    path: Path
     name: str
     """Relative to the folder of the data set, with /"""
     label: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -172,6 +173,34 @@ def test_only_new_and_changed_files_are_read(root: Path, read: list[str], tmp_pa
         == info.fingerprint
     )
     assert len(list((root / "prepared").glob("files-*"))) == 1
+
+
+def test_an_interrupted_reading_goes_on_where_it_was(
+    root: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ImageFolder(path="photos", size=8, folds=2).info(root)
+    monkeypatch.setattr(_reading, "_PORTION", 10)
+    monkeypatch.setattr(_reading, "_KEEP_SECONDS", -1.0)
+    monkeypatch.setattr(_reading, "_KEEP_SHARE", 1e9)
+    noted = _reading.read_images
+
+    def interrupted(*args: object, **options: object) -> list[_reading.Reading]:
+        if len(read) >= 20:
+            raise KeyboardInterrupt
+        return noted(*args, **options)
+
+    shutil.rmtree(root / "prepared")
+    _folders._described.clear()
+    read.clear()
+    monkeypatch.setattr(_reading, "read_images", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        folded(1).info(root)
+    first = list(read)
+    assert len(first) == 20
+    read.clear()
+    monkeypatch.setattr(_reading, "read_images", noted)
+    assert ImageFolder(path="photos", size=8, folds=2).info(root) == whole
+    assert len(read) == sum(SIZES.values()) - 20
 
 
 def test_damaged_images_are_read_again(root: Path, read: list[str]) -> None:
