@@ -231,12 +231,13 @@ def test_copies_are_on_one_side(root: Path, fields: dict[str, float], split_seed
 
 def test_a_copy_in_another_class_is_named_and_on_the_same_side(root: Path) -> None:
     same = paint(root / "photos" / "rare" / "x.png", 1)
+    paint(root / "photos" / "common" / "1 again.png", 1)
     dataset = ImageFolder(path="photos", size=8, test_fraction=0.4)
     assert not set(shades(dataset.load(root).train_images)) & set(shades(dataset.load(root).test_images))
     assert "1 image in more than one class: common/0.png and rare/x.png" in dataset.info(root).report.notes
     (copies,) = dataset.census(root).copies
-    assert copies.labels == ("common", "rare")
-    assert copies.files == ("common/0.png", f"rare/{same.name}")
+    assert copies.labels == ("common", "common", "rare")
+    assert copies.files == ("common/0.png", "common/1 again.png", f"rare/{same.name}")
 
 
 def test_names_and_places_do_not_matter(root: Path) -> None:
