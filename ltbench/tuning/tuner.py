@@ -19,12 +19,11 @@ from ltbench.planning.combinations import Combination, LeftOut, suite_combinatio
 from ltbench.planning.grid import chosen_rows
 from ltbench.planning.plan import Plan
 from ltbench.planning.planner import Planner
-from ltbench.planning.selection import Compared, held_out_metric
+from ltbench.planning.selection import Compared, fitted_to_held_out, held_out_metric
 from ltbench.planning.settings import Setting
 from ltbench.records.from_store import valid_record
 from ltbench.records.record import validate
 from ltbench.records.tuning_file import Trial, TunedRow, best_trial
-from ltbench.stages import Posthoc
 from ltbench.suite.recipe import recipe_spec
 from ltbench.suite.suite import Suite, changed
 from ltbench.suite.tuning import SHARE
@@ -101,10 +100,9 @@ class Tuner:
         for combination in rows:
             if isinstance(combination, LeftOut):
                 continue
-            posthoc = combination.by_stage.get(Posthoc.stage)
-            if isinstance(posthoc, Posthoc) and "held_out" in posthoc.uses():
+            if posthoc := fitted_to_held_out(combination):
                 self.notes.append(
-                    f"{combination.label} is not tuned: {posthoc.label} is fitted to the images on which trials are compared"
+                    f"{combination.label} is not tuned: {posthoc} is fitted to the images on which trials are compared"
                 )
                 continue
             for setting in self._tuned_settings():
@@ -132,15 +130,16 @@ class Tuner:
 
     def _read(self, row: _Row) -> None:
         """Read the scores of all trials of a row."""
-        metric = self._metric_of(row.setting).name
+        metric = self._metric_of(row.setting)
         row.scores = []
         for cells in row.cells:
             records = [valid_record(cell.key, self._context.store) for cell in cells]
             row.lacks |= None in records
-            scores = [validate(record).score(metric) for record in records if record is not None]
+            scores = [validate(record).score(metric.name) for record in records if record is not None]
             known = [score for score in scores if score is not None]
             row.scores.append(math.fsum(known) / len(known) if known and len(known) == len(cells) else None)
-        row.proposals.tell(row.scores)
+        sign = 1 if metric.higher_is_better else -1
+        row.proposals.tell([None if score is None else sign * score for score in row.scores])
 
     def _metric_of(self, setting: Setting) -> Compared:
         return held_out_metric(self._suite.metric, setting.info.test_counts, self._context.registry)

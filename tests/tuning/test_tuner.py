@@ -66,24 +66,26 @@ def by_gamma(job: Job) -> float:
     return 1 - abs(loss["params"].get("gamma", 2.0) - 1) / 10
 
 
-def trial_record(job: Job, score: float | None) -> dict[str, object]:
-    """Return a record of a trial with this balanced accuracy on held-out images."""
+def trial_record(job: Job, score: float | None, number: str = "balanced_accuracy") -> dict[str, object]:
+    """Return a record of a trial with this score on held-out images."""
     common = {"id": job.key, "protocol": job.spec["protocol"], "spec": job.spec, "status": "ok"}
     return seal(
         common
         | {key: job.extra[key] for key in ("setting", "combination", "recipe", "fits", "notes")}
-        | {"held_out": {"metrics": {"balanced_accuracy": score}}}
+        | {"held_out": {"metrics": {number: score}}}
     )
 
 
-def run(tuner: Tuner, context: Context, scores: Scores, workers: int = 2) -> list[TuningPart]:
+def run(
+    tuner: Tuner, context: Context, scores: Scores, workers: int = 2, number: str = "balanced_accuracy"
+) -> list[TuningPart]:
     """Run the trials of a tuner by writing their records; return the parts of its plan."""
     parts = []
     for part in tuner.parts(workers):
         parts.append(part)
         for job in part.plan.cells if part.is_trial else ():
             if context.store.status(job.key) is None:
-                context.store.put_record(trial_record(job, scores(job)))
+                context.store.put_record(trial_record(job, scores(job), number))
     return parts
 
 
@@ -130,6 +132,21 @@ def test_equal_scores_keep_the_defaults_whose_cells_are_those_of_the_plain_suite
     assert {row.chosen for row in tuner.tuned} == {0}
     plain = {job.key for job in make_plan(suite_of(tune=None), here.registry, here.data_root).cells}
     assert {cell for row in tuner.tuned for cell in row.cells} == plain
+
+
+@pytest.mark.parametrize(("metric", "sign"), [("balanced_accuracy", 1), ("sd_classes", -1)])
+def test_tpe_looks_for_what_is_good(here: Context, metric: str, sign: int) -> None:
+    pytest.importorskip("optuna")
+    tune = {"trials": 40, "sampler": "tpe", "recipe": {}}
+    tuner = Tuner(suite_of(imbalance_factors=(2,), metric=metric, tune=tune), here)
+
+    def scores(job: Job) -> float:
+        return 1 + sign * (by_gamma(job) - 1)
+
+    run(tuner, here, scores, number=metric)
+    (row,) = (row for row in tuner.tuned if row.combination["loss"] == "sharp")
+    gammas = [trial.values["sharp.gamma"] for trial in row.trials[20:]]
+    assert sum(abs(gamma - 1) < 0.75 for gamma in gammas) > len(gammas) / 2
 
 
 def test_any_number_of_workers_makes_the_same_trials_and_choices(tmp_path: Path, here: Context) -> None:
