@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from support import call, suite_source
 
+from ltbench.cli.running.reproduce_command import with_records
 from ltbench.errors import RecordError, SuiteError, UsageError
-from ltbench.leaderboard.publish import load
+from ltbench.leaderboard.publish import load, read_folder
 from ltbench.leaderboard.statistics.record_groups import group_records
+from ltbench.leaderboard.tuned_rows import shown_records
 from ltbench.records.comparability import TUNED
 from ltbench.records.records_file import read_records_file
 from ltbench.records.tuning_file import read_tuning
@@ -152,6 +154,26 @@ def test_merging_keeps_the_tuned_rows(tuned: Path, page: Path, tmp_path: Path) -
     assert {record.label for record in load(tmp_path / "merged").records} == {
         record.label for record in load(page).records
     }
+
+
+def test_a_merged_page_of_an_installed_suite_keeps_its_command() -> None:
+    folder = Path(__file__).parents[2] / "leaderboards" / "quick-tuned"
+    facts, content = read_folder(folder)
+    records = shown_records(folder, content.records)
+    assert with_records(facts, records).command == "ltbench run --suite quick-tuned"
+    few = [record for record in records if "cb_sampler" not in record.label]
+    assert with_records(facts, few).command == "ltbench run --suite quick-tuned --plugins label_smooth,mixup,tta"
+
+
+def test_tuned_rows_are_compared_as_the_page_writes_them(page: Path) -> None:
+    found = json.loads(call("compare", page, "baseline", "cb_sampler + tuned (3)", "--json").stdout)
+    rows = {line["factor"]: line["second"]["mean"] for line in found["lines"]}
+    scores = [
+        record.metrics["top1"]
+        for record in load(page).records
+        if record.label == "cb_sampler + tuned (3)" and record.setting.imbalance_factor == 50
+    ]
+    assert rows[50.0] == pytest.approx(sum(scores) / 2)
 
 
 def test_a_store_is_merged_without_its_trials(tuned: Path, tmp_path: Path) -> None:
