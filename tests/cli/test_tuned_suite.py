@@ -7,11 +7,13 @@ import re
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from support import call, suite_source
 
 from ltbench.cli.running.reproduce_command import with_records
 from ltbench.errors import RecordError, SuiteError, UsageError
+from ltbench.leaderboard.page.tuning_section import tuning_lines
 from ltbench.leaderboard.publish import load, read_folder
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.tuned_rows import shown_records
@@ -110,6 +112,50 @@ def test_promised_and_delivered_are_differences_of_the_printed_numbers(page: Pat
     shown = f"{delivered:+.1f}".replace("-", "\N{MINUS SIGN}")
     assert cells[6] == (shown if float(f"{delivered:.1f}") else "0.0")
     assert cells[5] == f"{mean['cb_sampler', 100.0]:.1f} → {mean['cb_sampler + tuned (3)', 100.0]:.1f}"
+
+
+def section_of(page: Path, **changes: object) -> str:
+    """Return the section on tuning if the rows of a page were tuned otherwise."""
+    loaded = load(page)
+    rows = [msgspec.structs.replace(row, **changes) for row in loaded.tuned]
+    return "\n".join(tuning_lines(rows, group_records(loaded.records, "", loaded.columns), loaded.columns))
+
+
+def test_low_scores_are_better_where_the_metric_says_so(page: Path) -> None:
+    high, low = section_of(page), section_of(page, higher_is_better=False)
+
+    def differences(section: str) -> list[float]:
+        found = re.findall(r"^\| cb_sampler +\| +(\S+) \| +(\S+) \| +(\S+) \|$", section, re.MULTILINE)
+        return [float(number.replace("\N{MINUS SIGN}", "-")) for numbers in found for number in numbers]
+
+    assert any(differences(high))
+    assert differences(low) == [-number for number in differences(high)]
+
+
+def test_the_section_counts_trials_and_names_rows_without_them(page: Path) -> None:
+    loaded = load(page)
+    groups = group_records(loaded.records, "", loaded.columns)
+    one, *others = loaded.tuned
+    fewer = msgspec.structs.replace(one, trials=one.trials[:1], chosen=0)
+    text = tuning_lines([fewer, *others], groups, loaded.columns)[2]
+    assert (
+        "Rows had 1 to 3 trials, the first one with the defaults. Those with fewer than 3 have no other values." in text
+    )
+    assert "not tuned" not in text
+    failed = msgspec.structs.replace(one, trials=[*one.trials[:2], msgspec.structs.replace(one.trials[2], score=None)])
+    assert (
+        "3 trials, the first one with the defaults. 1 trial had no score." in tuning_lines([failed, *others], groups)[2]
+    )
+    rest = [row for row in loaded.tuned if row.combination["sampler"] != "cb_sampler"]
+    assert tuning_lines(rest, groups, loaded.columns)[2].endswith("1 of 3 rows was not tuned: cb_sampler.")
+
+
+def test_trials_at_another_factor_promise_nothing(page: Path) -> None:
+    text = section_of(page, tuned_at=100.0)
+    assert "At the imbalance factor of the trials, on held-out images" in text
+    assert "Trials of 3 rows, imbalance factor 100<" in part(text, 50)
+    lines = [line.split("|") for line in part(text, 50).splitlines() if "→" in line]
+    assert {line[4].strip() for line in lines} == {"n/a"}
 
 
 def test_a_second_run_trains_nothing_and_changes_nothing(tuned: Path, page: Path) -> None:
