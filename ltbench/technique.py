@@ -61,7 +61,14 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self.stage} '{self.name}' does not accept " + "; ".join(problem for _, problem in problems),
                 fix=f"{ranges} (ltbench show {self.name})",
             )
-        self.check()
+        try:
+            self.check()
+        except ValueError as error:
+            # LtbenchErrors are no ValueErrors; this is what others raise.
+            raise ParameterError(
+                f"{self.stage} '{self.name}' does not accept its parameters together: {error}",
+                fix=f"other values (ltbench show {self.name})",
+            ) from None
         off = self.without_effect()
         for field in fields(type(self)):
             if field.name in off:

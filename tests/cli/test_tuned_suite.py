@@ -178,7 +178,8 @@ def test_the_published_page_is_that_of_the_records(tuned: Path, page: Path) -> N
 
 def test_a_plan_counts_the_trials(tuned: Path) -> None:
     done = call("plan", "--suite", tuned / "tuned.toml", options(tuned)[0])
-    assert "tuning      3 trials of 6 rows, at each factor; 18 of 18 cells done" in done.stdout
+    assert "tuning      3 trials for each row and factor (6 in all); 18 of 18 cells done" in done.stdout
+    assert "of the rarest class with exp these are 2 at factor 50, 1 at factor 100" in done.stdout
     facts = json.loads(call("plan", "--suite", tuned / "tuned.toml", options(tuned)[0], "--json").stdout)
     # The trials of the two rows without a sampler differ in the posthoc only.
     assert (facts["tuning"]["trainings"], facts["tuning"]["trainings_naive"]) == (2 * 2 * 3, 18)

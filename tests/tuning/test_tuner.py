@@ -36,6 +36,19 @@ class Sharp(Loss):
     gamma: Annotated[float, Meta(ge=0), Tune(0.5, 4.0)] = 2.0
 
 
+class Half(Loss):
+    """Declares values that it does not accept."""
+
+    name = "half"
+
+    wide: Annotated[float, Meta(ge=0, le=2), Tune(0.5, 9.0)] = 1.0
+    odd: Annotated[str, Tune("a", "c")] = "a"
+
+    def check(self) -> None:
+        if self.odd not in {"a", "b"}:
+            raise ValueError("odd is a or b")
+
+
 class Fitted(Posthoc):
     name = "fitted"
     evidence = frozenset({"held_out"})
@@ -192,11 +205,33 @@ def test_a_failed_trial_is_never_chosen(here: Context) -> None:
     assert {tuple(trial.score is None for trial in row.trials) for row in tuner.tuned} == {(True, False, True, True)}
 
 
-def test_a_row_whose_trials_all_fail_is_named(here: Context) -> None:
+def test_a_row_whose_number_is_undefined_is_named(here: Context) -> None:
     tuner = Tuner(suite_of(imbalance_factors=(2,)), here)
     run(tuner, here, lambda _: None)
     assert tuner.tuned == []
-    assert tuner.notes == ["baseline is not tuned: every trial failed", "sharp is not tuned: every trial failed"]
+    why = "is not tuned at imbalance factor 2: balanced_accuracy is undefined on the held-out images"
+    assert tuner.notes == [f"baseline {why}", f"sharp {why}"]
+
+
+def test_a_row_whose_trials_all_fail_is_named(here: Context) -> None:
+    tuner = Tuner(suite_of(imbalance_factors=(2,), techniques=()), here)
+    for part in tuner.parts(2):
+        for job in part.plan.cells:
+            here.store.put_record(failed_record(job, {"type": "JobFailed", "message": "NaN"}))
+    assert tuner.notes == ["baseline is not tuned at imbalance factor 2: every trial failed"]
+
+
+def test_what_a_range_does_not_allow_is_named_once(here: Context) -> None:
+    context = msgspec.structs.replace(here, registry=registry_with(Tiny, Net, Half, Fitted))
+    tuner = Tuner(suite_of(techniques=("half",)), context)
+    tuner.first_trials()
+    assert tuner.notes == [
+        "half.wide is tuned over a part of Tune(0.5, 9.0), as 9 is refused",
+        "half.odd is tuned over a part of Tune('a', 'c'), as c is refused",
+    ]
+    tuner = Tuner(suite_of(techniques=("half[wide=0]",)), context)
+    tuner.first_trials()
+    assert tuner.notes[0] == "half.wide is not tuned, as 0 is not in Tune(0.5, 9.0)"
 
 
 def test_one_factor_tunes_at_the_largest_for_all(here: Context) -> None:
