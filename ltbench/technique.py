@@ -289,7 +289,14 @@ def allowed(kind: Any) -> str:
     if origin in {typing.Union, types.UnionType}:
         return " or ".join(allowed(part) for part in get_args(kind))
     if origin is tuple:
-        return f"list of {allowed(get_args(kind)[0])}"
+        first, *others = get_args(kind)
+        number = "" if others == [...] else f"{1 + len(others)} "
+        return f"list of {number}{allowed(first)}"
+    if origin is dict:
+        key, value = get_args(kind)
+        return f"table of {allowed(key)}, each a {allowed(value)}"
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return "table"
     if kind is type(None):
         return "none"
     return getattr(kind, "__name__", str(kind))

@@ -245,6 +245,8 @@ def test_a_changed_choice_is_refused(page: Path, tmp_path: Path) -> None:
         ('on = "test"', "tune.on: held_out"),
         ("trails = 3", "did you mean tune.trials"),
         ("seeds = 3", "it has 2 seed pairs"),
+        ("recipe = { momentum = [0.1, 0.9] }", "tune.recipe: table of lr | weight_decay, each a list of 2 float > 0"),
+        ("recipe = { lr = [0.1] }", "tune.recipe: table of lr | weight_decay, each a list of 2 float > 0"),
     ],
 )
 def test_an_invalid_table_is_named(tuned: Path, tmp_path: Path, more: str, said: str) -> None:
