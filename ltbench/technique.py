@@ -295,11 +295,9 @@ def allowed(kind: Any) -> str:
     if origin is dict:
         key, value = get_args(kind)
         return f"table of {allowed(key)}, each a {allowed(value)}"
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return "table"
-    if kind is type(None):
-        return "none"
-    return getattr(kind, "__name__", str(kind))
+    is_table = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    name = "table" if is_table else getattr(kind, "__name__", str(kind))
+    return "none" if kind is type(None) else name
 
 
 def _limits(meta: msgspec.Meta) -> list[str]:
