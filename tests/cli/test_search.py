@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -193,6 +194,24 @@ def test_failed_and_undefined_rows_were_run(tmp_path: Path) -> None:
     failed = searched(tmp_path / "leaderboards" / "local" / "failed")
     assert [(row.state, row.cells) for row in failed.rows] == [("in the lead", 2), ("failed", 2)]
     assert (failed.rows[0].is_best, failed.rows[1].is_best) == (True, False)
+
+
+def test_boards_share_a_budget_of_cells(tmp_path: Path) -> None:
+    models = [f"convnet[width={width}]" for width in (4, 5, 6)]
+    (tmp_path / "raced.toml").write_text(source(models=models, seeds=[0]))
+    found = searched(search(tmp_path, "--budget", "7cells"))
+    cells = Counter[str]()
+    for row in found.rows:
+        cells[row.board] += row.cells
+    assert sorted(cells.values()) == [2, 2, 3]
+    assert [row.cells for row in found.rows if row.combination == "baseline"] == [2, 2, 2]
+
+
+def test_a_recipe_is_not_swept(tmp_path: Path) -> None:
+    (tmp_path / "raced.toml").write_text(source() + "\n[sweep]\nlr = [0.1, 0.2]\n")
+    with pytest.raises(UsageError, match="a search has one recipe") as error:
+        search(tmp_path)
+    assert error.value.fix == "--set lr=VALUE"
 
 
 def test_without_held_out_images_nothing_is_compared_on_them(raced: Path) -> None:

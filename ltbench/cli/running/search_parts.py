@@ -7,12 +7,14 @@ alone, so a search goes on where it stopped.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ltbench.cli.running.part_sources import Part, tuning_parts
 from ltbench.cli.running.search_board import Board, Cell
 from ltbench.core.words import counted
+from ltbench.errors import UsageError
 from ltbench.planning.cell_templates import Wanted
 from ltbench.planning.combinations import Combination, LeftOut, suite_combinations
 from ltbench.planning.grid import chosen_rows
@@ -48,8 +50,13 @@ class SearchParts:
     """Races the combinations of a suite, then tunes those in the lead if the suite tunes."""
 
     def __init__(self, suite: Suite, context: Context, on: str, limits: Limits) -> None:
-        """on: what rows are compared by, "held_out" or "test"."""
+        """on: what rows are compared by, "held_out" or "test". Raises `UsageError` for a suite that sweeps its recipe."""
         self._suite, self._context, self._limits = suite, context, limits
+        if suite.sweep:
+            raise UsageError(
+                f"suite '{suite.name}' sweeps its recipe, and a search has one recipe",
+                fix=f"--set {next(iter(suite.sweep))}=VALUE",
+            )
         # A screening design is where a search begins, not all that it may run.
         wide: dict[str, object] = (
             {"strategy": "all", "screen_pairs": [], "screen_rows": None} if suite.strategy == "screen" else {}
@@ -146,10 +153,12 @@ class SearchParts:
         self._next = []
         if self._limits.passes is not None and self._passes >= self._limits.passes:
             return self._next
-        for board in self._boards:
+        for number, board in enumerate(self._boards):
             left = len(self._rows) * len(board.blocks)
             if self._limits.cells is not None:
                 left = self._limits.cells - sum(len(one.cells) for one in self._boards) - len(self._next)
+                # The boards that follow have their share.
+                left = math.ceil(left / (len(self._boards) - number))
             # The row that all others of the page are compared with is run in any case.
             cells = [] if self._rounds else self._of_reference(board)[: max(left, 0)]
             cells += board.race.ask(max(left - len(cells), 0))

@@ -30,10 +30,8 @@ def search_notice(searched: Searched | None) -> list[str]:
     images = "held-out" if searched.on == "held_out" else "test"
     best = [row for row in searched.rows if row.is_best]
     several = len({row.board for row in searched.rows}) > 1
-    found = [
-        f"By {images} images it recommends {_named(row.combination)}{f' on {row.board}' * several}." for row in best
-    ]
-    return [" ".join([notice, *found])]
+    found = "; ".join(f"{_named(row.combination)}{f' on {row.board}' * several}" for row in best)
+    return [f"{notice} By {images} images it recommends {found}." if found else notice]
 
 
 def search_lines(searched: Searched | None, columns: Iterable[Column] = ()) -> list[str]:
