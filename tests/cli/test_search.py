@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import pytest
 from support import call, suite_source
 
 from ltbench.core.folders import data_root
+from ltbench.core.spec import is_partial
 from ltbench.errors import UsageError
 from ltbench.leaderboard.publish import load
 from ltbench.records.records_file import read_records_file
 from ltbench.records.search_file import Searched, read_search
+from ltbench.store.store import Store
 
 RECIPE = {"epochs": 2, "batch_size": 16, "lr": 0.1, "precision": "fp32"}
 TECHNIQUES = ["cb_sampler", "mixup", "tta", "logit_adjust_posthoc", "ens"]
@@ -242,6 +245,20 @@ def test_a_search_that_was_stopped_goes_on(tmp_path: Path) -> None:
     assert searched(search(tmp_path)).rows == expected.rows
 
 
+def test_an_interrupted_round_changes_nothing(tmp_path: Path) -> None:
+    """Planted: a store in which the cells of the first round are done, and those half-way through are not."""
+    (tmp_path / "raced.toml").write_text(source())
+    expected = searched(search(tmp_path, "--budget", "12cells"))
+    assert expected.halves
+    store = Store(tmp_path / "store")
+    halves = [key for key in store.cells() if is_partial(store.record(key)["spec"])]
+    assert halves
+    for key in halves:
+        store.record_path(key).unlink()
+    shutil.rmtree(tmp_path / "leaderboards")
+    assert searched(search(tmp_path, "--budget", "12cells")) == expected
+
+
 def test_without_a_budget_it_ends_when_rows_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "raced.toml").write_text(source(techniques=["cb_sampler", "tta"], seeds=[0, 1, 2]))
     found = searched(search(tmp_path))
@@ -279,7 +296,6 @@ def test_no_test_label_reaches_a_choice(raced: Path, page: Path) -> None:
     from ltbench.executor import Context
     from ltbench.records.record import seal
     from ltbench.registry.registry import Registry
-    from ltbench.store.store import Store
     from ltbench.suite.suite import changed, read_suite
 
     suite = changed(read_suite(raced / "raced.toml"), held_out=0.2)

@@ -28,6 +28,7 @@ from ltbench.search.race import MARGIN, Race
 from ltbench.suite.suite import Suite, changed
 
 if TYPE_CHECKING:
+    from ltbench.core.spec import Job
     from ltbench.executor import Context
     from ltbench.planning.plan import Plan
     from ltbench.planning.settings import Setting
@@ -98,7 +99,7 @@ class SearchParts:
             board.metric = compared(self._suite.metric, settings[0].info.test_counts, self._context.registry)
             sign: Literal[1, -1] = 1 if board.metric.higher_is_better else -1
             board.halves = Halves(sign)
-            board.trainings = [self._training(row, board) for row in self._rows]
+            board.trainings = [self._training(row, board) for row in range(len(self._rows))]
             board.race = Race(
                 [tuple((one.stage, one.label) for one in row.techniques) for row in self._rows], board.blocks,
                 sign=sign, trainings=board.trainings,
@@ -106,10 +107,9 @@ class SearchParts:
             boards.append(board)
         return boards
 
-    def _training(self, row: Combination, board: Board) -> object:
-        setting, seeds = board.places[0]
-        added = self._scratch.add(row, Wanted(settings=[setting], seeds=[seeds]))
-        return tuple(self._scratch.part.cells[added[0].key][0].spec["members"]) if added else row
+    def _training(self, row: int, board: Board) -> object:
+        job = self._job(board, (row, 0))
+        return row if job is None else tuple(job.spec["members"])
 
     # --- rounds --------------------------------------------------------------------------------------------------
 
@@ -227,7 +227,7 @@ class SearchParts:
             verdict = verdicts[board.name]
             carries = verdict is not None and verdict.carries
             wanted = self._rounds == 1 or (carries and cell[0] not in known[board.name])
-            if not wanted or (self._is_done(board, cell) and not self._is_done(board, cell, HALF)):
+            if not wanted or (self._is_done(board, cell) and not self._has_half(board, cell)):
                 continue
             key = self._add(board, cell, HALF)
             if key is not None:
@@ -237,9 +237,21 @@ class SearchParts:
 
     def _is_done(self, board: Board, cell: Cell, until: float | None = None) -> bool:
         """Whether the store has the record of a cell."""
+        job = self._job(board, cell, until)
+        return job is not None and self._context.store.status(job.key) is not None
+
+    def _has_half(self, board: Board, cell: Cell) -> bool:
+        """Whether the store has the first half of a cell's training, so that no interruption changes what a search learns."""
+        job = self._job(board, cell, HALF)
+        return self._is_done(board, cell, HALF) or (
+            job is not None and all(map(self._context.store.has, job.spec["members"]))
+        )
+
+    def _job(self, board: Board, cell: Cell, until: float | None = None) -> Job | None:
+        """Return the job of a cell; None if it cannot be planned."""
         setting, seeds = board.places[cell[1]]
         added = self._scratch.add(self._rows[cell[0]], Wanted(settings=[setting], seeds=[seeds], until=until))
-        return bool(added) and self._context.store.status(added[0].key) is not None
+        return self._scratch.part.cells[added[0].key][0] if added else None
 
     def _stop_half_way(self, asked: Sequence[tuple[Board, Cell]]) -> None:
         """Give up rows that are surely worse than the leader half-way."""
