@@ -223,6 +223,12 @@ def test_tuned_rows_are_compared_as_the_page_writes_them(page: Path) -> None:
     assert rows[50.0] == pytest.approx(sum(scores) / 2)
 
 
+def test_a_bundle_shows_the_tuned_rows(tuned: Path, page: Path, tmp_path: Path) -> None:
+    done = call("export", page, "--predictions", "--output", tmp_path / "bundle", options(tuned)[0])
+    assert done.exit_code == 0, done.output
+    assert [record.label for record in load(tmp_path / "bundle").records] == [r.label for r in load(page).records]
+
+
 def test_a_store_is_merged_without_its_trials(tuned: Path, tmp_path: Path) -> None:
     assert call("merge", str(tuned / "store"), "--into", str(tmp_path / "merged")).exit_code == 0
     assert not any(record.is_partial for record in read_records_file(tmp_path / "merged" / "records.jsonl").records)
