@@ -49,6 +49,8 @@ class Searched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     halves: str = ""
     """What was found about short trainings; empty if it was not tried."""
     rows: list[SearchedRow]
+    beyond: int = 0
+    """Combinations of the suite beyond those that a search takes, which are the simple ones."""
 
 
 def write_search(path: Path, searched: Searched) -> None:

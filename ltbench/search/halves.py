@@ -98,9 +98,13 @@ class Halves:
         if verdict is None:
             return ""
         found = (
-            f"Ranks half-way through the training and at its end correlate by {verdict.correlation:.2f} (at least {verdict.low:.2f}, "
+            f"Ranks half-way through the training and at its end correlate by {_number(verdict.correlation)} (at least {_number(verdict.low)}, "
             f"{verdict.rows} rows)"
         )
         if verdict.carries:
             return f"{found}: rows that were surely worse half-way were not trained to the end."
         return f"{found}, which is too little to stop any row half-way."
+
+
+def _number(correlation: float) -> str:
+    return f"{correlation:.2f}".replace("-", "\N{MINUS SIGN}")

@@ -210,6 +210,16 @@ def test_boards_share_a_budget_of_cells(tmp_path: Path) -> None:
     assert [row.cells for row in found.rows if row.combination == "baseline"] == [2, 2, 2]
 
 
+def test_a_page_says_how_many_combinations_are_beyond_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ltbench.cli.running.search_parts.MOST_ROWS", 5)
+    (tmp_path / "raced.toml").write_text(source(techniques=["mixup", "tta", "cb_sampler"], seeds=[0]))
+    page = search(tmp_path, "--budget", "2cells")
+    assert (searched(page).beyond, len(searched(page).rows)) == (3, 5)
+    assert "3 others of the suite were not searched." in (page / "README.md").read_text()
+
+
 def test_a_recipe_is_not_swept(tmp_path: Path) -> None:
     (tmp_path / "raced.toml").write_text(source() + "\n[sweep]\nlr = [0.1, 0.2]\n")
     with pytest.raises(UsageError, match="a search has one recipe") as error:

@@ -17,7 +17,7 @@ from ltbench.core.words import counted
 from ltbench.errors import UsageError
 from ltbench.planning.cell_templates import Wanted
 from ltbench.planning.combinations import Combination, LeftOut, suite_combinations
-from ltbench.planning.grid import chosen_rows
+from ltbench.planning.grid import chosen_rows, combination_count
 from ltbench.planning.planner import Planner
 from ltbench.planning.selection import fitted_to_held_out, held_out_metric, test_metric
 from ltbench.records.from_store import valid_record
@@ -67,6 +67,8 @@ class SearchParts:
         self._on_held_out = on == "held_out"
         self._unfair: dict[str, str] = {}
         """Combinations that are in no race, with the reason."""
+        self._beyond = 0
+        """Combinations of the suite beyond those that a search can take."""
         self._rows = self._combinations(plain)
         self._boards = self._make_boards()
         self._passes, self._rounds = 0.0, 0
@@ -79,7 +81,9 @@ class SearchParts:
     def _combinations(self, suite: Suite) -> list[Combination]:
         registry = self._context.registry
         found = suite_combinations(suite, registry, chosen_rows(suite, registry, self._planner, left_out=False))
-        rows = itertools.islice((one for one in found if not isinstance(one, LeftOut)), MOST_ROWS)
+        rows = list(itertools.islice((one for one in found if not isinstance(one, LeftOut)), MOST_ROWS))
+        if len(rows) == MOST_ROWS:
+            self._beyond = combination_count(suite, registry, self._context.data_root) - MOST_ROWS
         return [row for row in rows if not self._is_unfair(row)]
 
     def _is_unfair(self, row: Combination) -> bool:
@@ -295,6 +299,7 @@ class SearchParts:
             ended=ended,
             halves=" ".join(filter(None, (str(board.halves) for board in self._boards))),
             rows=rows,
+            beyond=self._beyond,
         )
 
     def _why_ended(self) -> str:

@@ -27,6 +27,8 @@ def search_notice(searched: Searched | None) -> list[str]:
     )
     if run < len(searched.rows):
         notice += " Those that were never run have no row and no rank."
+    if searched.beyond:
+        notice += f" {big_number(searched.beyond)} others of the suite were not searched."
     images = "held-out" if searched.on == "held_out" else "test"
     best = [row for row in searched.rows if row.is_best]
     several = len({row.board for row in searched.rows}) > 1
