@@ -127,7 +127,7 @@ def test_the_same_search_runs_nothing_and_a_larger_budget_goes_on(raced: Path, p
     again = call(
         "search", raced / "raced.toml", "--executor", "inline", *places(raced), "--budget", "12cells", "--json"
     )
-    assert json.loads(again.stdout)["executed"] == {"fit": 0, "predict": 0, "cell": 0}
+    assert not any(json.loads(again.stdout)["executed"].values())
     assert {path.name: path.read_bytes() for path in page.iterdir() if path.is_file()} == before
     first = {record.id for record in read_records_file(page / "records.jsonl").records}
     search(raced, "--budget", "14cells")

@@ -162,7 +162,7 @@ def test_a_second_run_trains_nothing_and_changes_nothing(tuned: Path, page: Path
     before = {path.name: path.read_bytes() for path in page.iterdir() if path.is_file()}
     done = call("run", "--suite", tuned / "tuned.toml", "--executor", "inline", *options(tuned), "--json")
     facts = json.loads(done.stdout)
-    assert facts["executed"] == {"fit": 0, "predict": 0, "cell": 0}
+    assert not any(facts["executed"].values())
     assert {path.name: path.read_bytes() for path in page.iterdir() if path.is_file()} == before
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ltbench.records.search_file import SearchedRow, State
 from ltbench.search.halves import Halves
-from ltbench.search.race import Race
+from ltbench.search.race import MARGIN, Race
 from ltbench.search.standing import Block, Standing
 
 if TYPE_CHECKING:
@@ -67,3 +67,15 @@ class Board:
         if out is None:
             return "in the lead", ""
         return "surely worse", f"{'significantly' if out.why == 'tests' else 'believed to be'} worse than {better}"
+
+
+def why_ended(boards: Sequence[Board]) -> str:
+    """Return why a search ended that was not stopped."""
+    ends = {board.race.ended for board in boards}
+    if "" in ends:
+        return "It ended with its budget."
+    if all(board.race.best is None for board in boards):
+        return "It ended as no combination has a number to compare by."
+    if ends == {"exhausted"}:
+        return "It ended as every combination that may be the best one was run in all blocks."
+    return f"It ended as no combination is likely to be better than the best one by more than {MARGIN:g} points."

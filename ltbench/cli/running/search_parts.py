@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ltbench.cli.running.part_sources import Part, tuning_parts
-from ltbench.cli.running.search_board import Board, Cell
+from ltbench.cli.running.search_board import Board, Cell, why_ended
 from ltbench.core.words import counted
 from ltbench.errors import UsageError
 from ltbench.planning.cell_templates import Wanted
@@ -24,7 +24,7 @@ from ltbench.records.from_store import valid_record
 from ltbench.records.record import validate
 from ltbench.records.search_file import Searched, SearchedRow
 from ltbench.search.halves import Halves
-from ltbench.search.race import MARGIN, Race
+from ltbench.search.race import Race
 from ltbench.suite.suite import Suite, changed
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ class SearchParts:
         from ltbench.leaderboard.statistics.ranking import words_of
         from ltbench.leaderboard.tables.columns import declared_columns
 
-        ended = self._why_ended()
+        is_over = self._read() and not self._ask()
         labels = [row.label for row in self._rows]
         columns = declared_columns(self._context.registry.of("metric"))
         rows = [row for board in self._boards for row in board.rows(labels, words_of(board.metric.number, columns))]
@@ -296,23 +296,11 @@ class SearchParts:
             cells=sum(len(board.told) for board in self._boards),
             all_cells=sum((len(self._rows) + len(self._unfair)) * len(board.blocks) for board in self._boards),
             passes=self._passes,
-            ended=ended,
+            ended=why_ended(self._boards) if is_over else "It was stopped; the same command continues it.",
             halves=" ".join(filter(None, (str(board.halves) for board in self._boards))),
             rows=rows,
             beyond=self._beyond,
         )
-
-    def _why_ended(self) -> str:
-        if not self._read() or self._ask():
-            return "It was stopped; the same command continues it."
-        ends = {board.race.ended for board in self._boards}
-        if "" in ends:
-            return "It ended with its budget."
-        if all(board.race.best is None for board in self._boards):
-            return "It ended as no combination has a number to compare by."
-        if ends == {"exhausted"}:
-            return "It ended as every combination that may be the best one was run in all blocks."
-        return f"It ended as no combination is likely to be better than the best one by more than {MARGIN:g} points."
 
     def _tuning(self, workers: int) -> Iterator[Part]:
         """Yield the parts of the tuning of the rows in the lead."""
