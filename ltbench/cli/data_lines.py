@@ -41,6 +41,14 @@ def held_out_lines(use: DataUse) -> Iterator[str]:
         yield f"{use.dataset}: of the images that {profile} keeps, {', '.join(parts)} are held out of training"
 
 
+def rarest_lines(use: DataUse) -> Iterator[str]:
+    """Yield a line for each profile: held-out images of the class with the fewest, which tell how far a choice can go."""
+    for profile, by_factor in use.held_out.items():
+        if not use.own_split:
+            fewest = ", ".join(f"{min(n):,} at factor {factor:g}" for factor, n in by_factor.items())
+            yield f"{use.dataset}: of the rarest class with {profile} these are {fewest}"
+
+
 def report_lines(report: DataReport | None, classes: Sequence[str], most: int | None = SHOWN) -> Iterator[str]:
     """Yield the contents of a data set's files: totals, a table of the classes, remarks. most: lines of each."""
     if report is None:

@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,15 +23,14 @@ from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.errors import DataError, NoTestImages, UsageError
 from ltbench.records.locations import LOCAL
-from ltbench.stages import Dataset, DatasetInfo, Model
+from ltbench.stages import Dataset, Model
 from ltbench.suite.suite import Suite, changed, find_suite
 
 if TYPE_CHECKING:
     from ltbench.cli.running.page_of_run import PageOfRun
     from ltbench.executor import Context, Executor, ExecutorOffer, Terms
-    from ltbench.planning.combinations import Combination
     from ltbench.planning.plan import Plan
-    from ltbench.records.search_file import Searched
+    from ltbench.records.search_file import Searched, SearchedRow
     from ltbench.running.options import RunOptions
     from ltbench.running.run_log import RunLog
 
@@ -40,6 +40,10 @@ FINALISTS = 6
 """Rows that are tested besides the baseline."""
 TEST_SEEDS = 3
 """Trainings of each row that is tested, in each fold."""
+
+
+Row = tuple[str, ...]
+"""The labels of the techniques of a row."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,14 +91,14 @@ def recommend(asked: Asked, context: Context, offer: ExecutorOffer, terms: Terms
         steps = _Steps(asked, context, executor, options, log, name)
         race = SearchParts(suite, context, "held_out", Limits())
         steps.run(_Until(race, end), suite, "-search")
-        leaders = race.leaders
+        leaders = _leaders(race.searched.rows, suite.datasets)
         rows = _finalists(leaders)
         final = changed(
             suite, held_out=0.0, techniques=[], strategy="all", combinations=[list(row) for row in rows],
             seeds=list(suite.seeds[:TEST_SEEDS]),
         )  # fmt: skip
         steps.run(SuiteParts(final, context), final, "")
-    chosen = {data: _texts(found[0]) for data, found in leaders.items() if found}
+    chosen = {data: found[0] for data, found in leaders.items() if found}
     return write_answer(asked.leaderboards / LOCAL / name, final, chosen, context, asked.metric)
 
 
@@ -212,22 +216,23 @@ class _Until:
                 return
 
 
-def _finalists(leaders: dict[str, list[Combination]]) -> list[tuple[str, ...]]:
+def _leaders(rows: Sequence[SearchedRow], datasets: Sequence[str]) -> dict[str, list[Row]]:
+    """Return the rows in the lead for each data set, the best one first."""
+    found: dict[str, list[Row]] = {}
+    for dataset in datasets:
+        own = [row for row in rows if row.board.startswith(f"{dataset}, ") and (row.is_best or row.state == "in the lead")]
+        found[dataset] = [_techniques(row.combination) for row in sorted(own, key=lambda row: not row.is_best)]
+    return found
+
+
+def _techniques(combination: str) -> Row:
+    return () if combination == "baseline" else tuple(combination.split(" + "))
+
+
+def _finalists(leaders: dict[str, list[Row]]) -> list[Row]:
     """Return the rows to test: the best of each data set, then those that lead in most of them."""
-    best = [_texts(found[0]) for found in leaders.values() if found]
-    times: dict[tuple[str, ...], int] = {}
-    for found in leaders.values():
-        for row in found:
-            times[_texts(row)] = times.get(_texts(row), 0) + 1
+    best = [found[0] for found in leaders.values() if found]
+    times = Counter(row for found in leaders.values() for row in found)
     often = sorted(times, key=lambda row: (-times[row], len(row), row))
     rows = [row for row in dict.fromkeys([*best, *often[:FINALISTS]]) if row]
     return rows[: max(FINALISTS, len(set(best)))]
-
-
-def _texts(row: Combination) -> tuple[str, ...]:
-    return tuple(technique.label for technique in row.techniques)
-
-
-def counts_of(info: DatasetInfo) -> dict[str, int]:
-    """Return the images of each class in all splits."""
-    return {name: a + b for name, a, b in zip(info.classes, info.train_counts, info.test_counts, strict=True)}

@@ -24,7 +24,6 @@ _SPLITS = {"train": "training", "test": "test", "valid": "validation"}
 class Seen(msgspec.Struct, frozen=True):
     """A file of a data set, and what was found in it."""
 
-    path: Path
     name: str
     """Relative to the folder of the data set, with /"""
     label: int
@@ -111,7 +110,9 @@ def _copy_notes(known: Census) -> Iterator[str]:
     if repeated:
         yield f"{repeated:,} of {sum(known.images['train']):,} training images are duplicates"
     if several := [copies for copies in known.copies if len(set(copies.labels)) > 1]:
-        shown = listed([" and ".join(f"{plain(file)}" for file in copies.files[:2]) for copies in several])
+        # The first file of each class.
+        first = (dict(zip(reversed(copies.labels), reversed(copies.files), strict=True)) for copies in several)
+        shown = listed([" and ".join(sorted(files.values())[:2]) for files in first])
         yield f"{in_words(len(several))} in more than one class: {shown}"
 
 

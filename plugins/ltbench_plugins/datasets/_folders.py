@@ -205,7 +205,7 @@ def _census_of(listing: Listing, read: _Read, size: int) -> Census:
     split_of = {row: split for split, rows in read.rows.items() for row in rows}
     names = _census.relative_names([item.path for item in read.items], listing.folder)
     seen = [
-        _census.Seen(item.path, name, item.label, split_of.get(row, ""), reading)
+        _census.Seen(name, item.label, split_of.get(row, ""), reading)
         for row, (item, name, reading) in enumerate(zip(read.items, names, read.readings, strict=True))
     ]
     return _census.census(listing.classes, listing.order, seen, list(read.rows), size)

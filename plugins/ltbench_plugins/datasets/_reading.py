@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -39,6 +40,12 @@ _THREADS = 8
 """At most; each may hold a large photo."""
 _CHUNK = 32
 """Files that a thread reads before it takes more."""
+_PORTION = 512
+"""Files after which those that were read may be kept"""
+_KEEP_SECONDS = 60.0
+"""Time after which they are, so that a killed process loses little"""
+_KEEP_SHARE = 0.05
+"""Share of the time that this takes at most"""
 _LISTED = 5
 _ENOUGH = 20
 """Strict reading stops after this many unreadable files."""
@@ -110,6 +117,7 @@ class _Kept(msgspec.Struct, frozen=True):
     """What was found in files, in the order of the kept pixels."""
 
     versions: list[bytes]
+    """Empty for a file that is not read yet"""
     readings: list[Reading]
 
 
@@ -133,14 +141,17 @@ def read_or_kept(
             into[row], readings[row] = pixels[known[version]], kept.readings[known[version]]
         else:
             new.append(row)
-    if new:
-        _log.info("%d of %d images are read, the others are known", len(new), len(sources))
-        for row, reading in zip(new, read_images([sources[row] for row in new], into, rules, rows=new), strict=True):
+    unread = set(new)
+    due = time.monotonic() + _KEEP_SECONDS
+    for start in range(0, len(new), _PORTION):
+        rows = new[start : start + _PORTION]
+        for row, reading in zip(rows, read_images([sources[row] for row in rows], into, rules, rows=rows), strict=True):
             readings[row] = reading
-        try:
-            _keep(folder, into, _Kept(list(versions), readings))
-        except OSError as error:
-            _log.info("the images are not kept for other splits: cannot write %s (%s)", folder, error)
+        unread.difference_update(rows)
+        if not unread or time.monotonic() > due:
+            began = time.monotonic()
+            _keep(folder, into, _Kept([b"" if row in unread else one for row, one in enumerate(versions)], readings))
+            due = time.monotonic() + max(_KEEP_SECONDS, (time.monotonic() - began) / _KEEP_SHARE)
     return into, readings
 
 
@@ -156,20 +167,22 @@ def _kept(folder: Path) -> tuple[Any, _Kept]:
 
 
 def _keep(folder: Path, pixels: Bytes, kept: _Kept) -> None:
-    """Write images completely or not at all; they replace those before."""
+    """Write images completely or not at all; they replace those before. On a full or read-only disk, keep nothing."""
     import numpy as np
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
-        staging = Path(temporary) / "new"
-        staging.mkdir()
-        np.save(staging / "pixels.npy", pixels)
-        (staging / "readings.json").write_bytes(msgspec.json.encode(kept))
-        checksums.seal(staging, folder.name)
-        with suppress(FileNotFoundError):
-            folder.rename(Path(temporary) / "before")
-        with suppress(OSError):  # of another process that was faster
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+            staging = Path(temporary) / "new"
+            staging.mkdir()
+            np.save(staging / "pixels.npy", pixels)
+            (staging / "readings.json").write_bytes(msgspec.json.encode(kept))
+            checksums.seal(staging, folder.name)
+            with suppress(FileNotFoundError):
+                folder.rename(Path(temporary) / "before")
             staging.rename(folder)
+    except OSError as error:  # also if another process was faster
+        _log.info("the images are not kept: cannot write %s (%s)", folder, error)
 
 
 def gathered(pixels: Bytes, rows: Sequence[int], rules: Rules, folder: Path) -> Any:

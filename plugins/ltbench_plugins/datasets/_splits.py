@@ -55,7 +55,7 @@ def _check_classes(listing: Listing, items: Sequence[Item], readings: Sequence[R
     raise DataError(
         f"no training image of class {listed([repr(listing.classes[label]) for label in empty])} can be read",
         where=plain(str(listing.folder)),
-        why="" if first is None else f"{plain(str(first[0].path))}: {first[1].problem}",
+        why="there is none" if first is None else f"{plain(str(first[0].path))}: {first[1].problem}",
         fix="repair the files, or remove the class",
     )
 

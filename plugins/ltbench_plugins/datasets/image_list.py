@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -191,12 +192,12 @@ def _labelled(rows: Sequence[Row], place: str, skipped: list[Skipped]) -> list[R
 def _named_classes(file: Path, labels: set[str]) -> tuple[list[str], dict[str, int]]:
     """Return the names in a file of classes, and the class of each label: its name, or the number of its line from 0."""
     try:
-        names = [plain(line.strip()) for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        names = [plain(line.strip()) for line in file.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"the classes {plain(str(file))} cannot be read", why=str(error), fix="a name on each line"
         ) from None
-    if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+    if repeated := [name for name, number in Counter(names).items() if number > 1]:
         raise DataError(f"{plain(str(file))} names the class '{repeated[0]}' twice", fix="a name on each line")
     by_name = {name: label for label, name in enumerate(names)}
     if labels <= by_name.keys():

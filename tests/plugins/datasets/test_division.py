@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -174,6 +175,34 @@ def test_only_new_and_changed_files_are_read(root: Path, read: list[str], tmp_pa
     assert len(list((root / "prepared").glob("files-*"))) == 1
 
 
+def test_an_interrupted_reading_goes_on_where_it_was(
+    root: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ImageFolder(path="photos", size=8, folds=2).info(root)
+    monkeypatch.setattr(_reading, "_PORTION", 10)
+    monkeypatch.setattr(_reading, "_KEEP_SECONDS", -1.0)
+    monkeypatch.setattr(_reading, "_KEEP_SHARE", 1e9)
+    noted = _reading.read_images
+
+    def interrupted(*args: object, **options: object) -> list[_reading.Reading]:
+        if len(read) >= 20:
+            raise KeyboardInterrupt
+        return noted(*args, **options)
+
+    shutil.rmtree(root / "prepared")
+    _folders._described.clear()
+    read.clear()
+    monkeypatch.setattr(_reading, "read_images", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        folded(1).info(root)
+    first = list(read)
+    assert len(first) == 20
+    read.clear()
+    monkeypatch.setattr(_reading, "read_images", noted)
+    assert ImageFolder(path="photos", size=8, folds=2).info(root) == whole
+    assert len(read) == sum(SIZES.values()) - 20
+
+
 def test_damaged_images_are_read_again(root: Path, read: list[str]) -> None:
     before = folded(1).info(root)
     (kept,) = (root / "prepared").glob("files-*")
@@ -202,12 +231,13 @@ def test_copies_are_on_one_side(root: Path, fields: dict[str, float], split_seed
 
 def test_a_copy_in_another_class_is_named_and_on_the_same_side(root: Path) -> None:
     same = paint(root / "photos" / "rare" / "x.png", 1)
+    paint(root / "photos" / "common" / "1 again.png", 1)
     dataset = ImageFolder(path="photos", size=8, test_fraction=0.4)
     assert not set(shades(dataset.load(root).train_images)) & set(shades(dataset.load(root).test_images))
     assert "1 image in more than one class: common/0.png and rare/x.png" in dataset.info(root).report.notes
     (copies,) = dataset.census(root).copies
-    assert copies.labels == ("common", "rare")
-    assert copies.files == ("common/0.png", f"rare/{same.name}")
+    assert copies.labels == ("common", "common", "rare")
+    assert copies.files == ("common/0.png", "common/1 again.png", f"rare/{same.name}")
 
 
 def test_names_and_places_do_not_matter(root: Path) -> None:
