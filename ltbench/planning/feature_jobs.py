@@ -39,6 +39,11 @@ def feature_jobs(fit: Mapping[str, Any], predict: Mapping[str, Any] | None = Non
     return [Job(key=identity(spec), kind="features", spec=spec) for spec in specs]
 
 
+def goes_on_from_halves(cell: Job) -> bool:
+    """Whether the trainings of a cell resume from earlier states of themselves, so that a first half is not lost work."""
+    return not any("features" in fit for fit in cell.extra["fits"])
+
+
 def stack_name(fit: Spec) -> str:
     """Return the name of the stack of classifiers in which a fit is trained; empty if it needs a training of its own.
 

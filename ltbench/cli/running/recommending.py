@@ -5,32 +5,32 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from ltbench.cli.data_lines import report_lines
 from ltbench.cli.running.damage import reporting_damage
-from ltbench.cli.running.part_sources import Part, SuiteParts
+from ltbench.cli.running.part_sources import SuiteParts
 from ltbench.cli.running.parts import run_parts
 from ltbench.cli.running.search_parts import Limits, SearchParts
 from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.errors import DataError, NoTestImages, UsageError
 from ltbench.records.locations import LOCAL
+from ltbench.running.budget import Budget
 from ltbench.stages import Dataset, Model
 from ltbench.suite.suite import Suite, changed, find_suite
 
 if TYPE_CHECKING:
     from ltbench.cli.running.page_of_run import PageOfRun
+    from ltbench.cli.running.part_sources import PartSource
     from ltbench.executor import Context, Executor, ExecutorOffer, Terms
-    from ltbench.planning.plan import Plan
-    from ltbench.records.search_file import Searched, SearchedRow
+    from ltbench.records.search_file import SearchedRow
     from ltbench.running.options import RunOptions
     from ltbench.running.run_log import RunLog
 
@@ -76,7 +76,6 @@ def recommend(asked: Asked, context: Context, offer: ExecutorOffer, terms: Terms
     suite = _suite(asked, datasets, context)
     click.echo(f"features of {suite.models[0]}", err=True)
     name = asked.name or re.sub(r"[^a-z0-9_]+", "-", asked.photos.resolve().stem.lower()).strip("-_") or "photos"
-    end = time.monotonic() + asked.seconds * RACE
     with (
         reporting_damage(context.store),
         offer.make(context, terms) as executor,
@@ -90,7 +89,7 @@ def recommend(asked: Asked, context: Context, offer: ExecutorOffer, terms: Terms
     ):
         steps = _Steps(asked, context, executor, options, log, name)
         race = SearchParts(suite, context, "held_out", Limits())
-        steps.run(_Until(race, end), suite, "-search")
+        steps.run(race, suite, "-race", seconds=asked.seconds * RACE)
         leaders = _leaders(race.searched.rows, suite.datasets)
         rows = _finalists(leaders)
         final = changed(
@@ -168,10 +167,11 @@ class _Steps:
         self._asked, self._context, self._executor, self._options = asked, context, executor, options
         self._log, self._name = log, name
 
-    def run(self, source: Any, suite: Suite, suffix: str) -> None:
-        """Run a step. Raises `Interrupted` if it was stopped."""
+    def run(self, source: PartSource, suite: Suite, suffix: str, *, seconds: float | None = None) -> None:
+        """Run a step, for so many seconds if they are given. Raises `Interrupted` if it was stopped."""
+        options = msgspec.structs.replace(self._options, budget=None if seconds is None else Budget(seconds=seconds))
         result = run_parts(
-            source, self._context, self._executor, self._options, log=self._log, page=self._page(suite, suffix)
+            source, self._context, self._executor, options, log=self._log, page=self._page(suite, suffix)
         )
         if result.stopped is not None:
             raise result.stopped
@@ -188,39 +188,13 @@ class _Steps:
         )  # fmt: skip
 
 
-class _Until:
-    """A search that ends at a point in time."""
-
-    def __init__(self, search: SearchParts, end: float) -> None:
-        self._search, self._end = search, end
-
-    @property
-    def tuned(self) -> list[Any]:
-        """As `PartSource`."""
-        return self._search.tuned
-
-    @property
-    def searched(self) -> Searched:
-        """As `PartSource`."""
-        return self._search.searched
-
-    def combinations(self, first: Plan) -> int:
-        """As `PartSource`."""
-        return self._search.combinations(first)
-
-    def parts(self, workers: int) -> Iterator[Part]:
-        """Yield rounds as long as there is time; the first one in any case."""
-        for part in self._search.parts(workers):
-            yield part
-            if time.monotonic() >= self._end:
-                return
-
-
 def _leaders(rows: Sequence[SearchedRow], datasets: Sequence[str]) -> dict[str, list[Row]]:
     """Return the rows in the lead for each data set, the best one first."""
     found: dict[str, list[Row]] = {}
     for dataset in datasets:
-        own = [row for row in rows if row.board.startswith(f"{dataset}, ") and (row.is_best or row.state == "in the lead")]
+        own = [
+            row for row in rows if row.board.startswith(f"{dataset}, ") and (row.is_best or row.state == "in the lead")
+        ]
         found[dataset] = [_techniques(row.combination) for row in sorted(own, key=lambda row: not row.is_best)]
     return found
 

@@ -17,6 +17,7 @@ from ltbench.core.words import counted
 from ltbench.errors import UsageError
 from ltbench.planning.cell_templates import Wanted
 from ltbench.planning.combinations import Combination, LeftOut, suite_combinations
+from ltbench.planning.feature_jobs import goes_on_from_halves
 from ltbench.planning.grid import chosen_rows, combination_count
 from ltbench.planning.planner import Planner
 from ltbench.planning.selection import fitted_to_held_out, held_out_metric, test_metric
@@ -232,6 +233,8 @@ class SearchParts:
             carries = verdict is not None and verdict.carries
             wanted = self._rounds == 1 or (carries and cell[0] not in known[board.name])
             if not wanted or (self._is_done(board, cell) and not self._has_half(board, cell)):
+                continue
+            if (job := self._job(board, cell)) is None or not goes_on_from_halves(job):
                 continue
             key = self._add(board, cell, HALF)
             if key is not None:
