@@ -88,17 +88,20 @@ def recommend(asked: Asked, context: Context, offer: ExecutorOffer, terms: Terms
         ) as log,
     ):
         steps = _Steps(asked, context, executor, options, log, name)
+        tested = changed(suite, held_out=0.0, techniques=[], strategy="all", seeds=list(suite.seeds[:TEST_SEEDS]))
+        # Plain training first, which needs the features of all images: they are no part of the budget.
+        steps.run(SuiteParts(tested, context), tested, "")
         race = SearchParts(suite, context, "held_out", Limits())
         steps.run(race, suite, "-race", seconds=asked.seconds * RACE)
         leaders = _leaders(race.searched.rows, suite.datasets)
-        rows = _finalists(leaders)
-        final = changed(
-            suite, held_out=0.0, techniques=[], strategy="all", combinations=[list(row) for row in rows],
-            seeds=list(suite.seeds[:TEST_SEEDS]),
-        )  # fmt: skip
-        steps.run(SuiteParts(final, context), final, "")
+        if not all(leaders.values()):
+            raise UsageError(
+                "nothing was chosen in the time of the budget", fix="a larger --budget; what was done is not lost"
+            )
+        tested = changed(tested, combinations=[list(row) for row in _finalists(leaders)])
+        steps.run(SuiteParts(tested, context), tested, "")
     chosen = {data: found[0] for data, found in leaders.items() if found}
-    return write_answer(asked.leaderboards / LOCAL / name, final, chosen, context, asked.metric)
+    return write_answer(asked.leaderboards / LOCAL / name, tested, chosen, context, asked.metric)
 
 
 def _datasets(asked: Asked, context: Context) -> list[Dataset]:
