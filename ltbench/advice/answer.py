@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from ltbench.advice.growth import Gain
 from ltbench.advice.pooled import Estimate, Pooled
 
 _HEAD = 1 / 3
@@ -30,8 +31,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     folds: int
     model: str
     metric: str
-    is_share: bool
-    """Whether the metric is a share, shown in percent"""
     higher_is_better: bool
     balanced_by_default: bool
     """Whether the metric was not asked for"""
@@ -42,6 +41,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The row of plain training"""
     choice: str
     """The row of what each fold chose"""
+    gains: list[Gain] = []
+    """What more images of each class would probably bring, the largest first; empty if it is not known"""
 
 
 def name_of(row: str) -> str:
@@ -82,6 +83,8 @@ def sentences(answer: Answer, pooled: Pooled) -> Iterator[str]:
     yield f"difference: {_signed(gain)}" + ("" if sure else ", which may be chance: plain training may be as good")
     head, tail = _head_and_tail(answer, pooled)
     yield f"largest third of the classes {head}, smallest third {tail}"
+    if answer.gains and answer.gains[0].more > 0:
+        yield f"more images would help most for {_growth(answer, answer.gains[0])}"
     if confusion := next(_confusions(answer, pooled), None):
         yield f"what remains: {confusion}"
 
@@ -131,6 +134,23 @@ def markdown(answer: Answer, pooled: Pooled) -> str:
     lines += [f"- {text}" for _, text in zip(range(_CONFUSIONS), _confusions(answer, pooled), strict=False)] or [
         "Nothing."
     ]
+    if answer.gains:
+        lines += [
+            "",
+            "## What more images would probably bring",
+            "",
+            "| class | training images | accuracy | with twice as many |",
+            "|---|--:|--:|--:|",
+        ]
+        lines += [
+            f"| {_escaped(answer.classes[one.label])} | {one.images:,} | {100 * one.recall:.1f} | {100 * one.more:+.1f} |"
+            for one in answer.gains
+        ]
+        lines += [
+            "",
+            "From trainings of the recommended row with a quarter and half of the images: a power law through the errors of each",
+            "class, drawn towards that of all classes together, as rare classes have few test images.",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -160,6 +180,10 @@ def _head_and_tail(answer: Answer, pooled: Pooled) -> tuple[str, str]:
         known = change[part][~np.isnan(change[part])]
         texts.append(f"{100 * known.mean():+.1f} points" if len(known) else "not tested")
     return texts[0], texts[1]
+
+
+def _growth(answer: Answer, gain: Gain) -> str:
+    return f"'{answer.classes[gain.label]}': with twice its {gain.images:,} probably {100 * gain.more:+.1f} points"
 
 
 def _words(metric: str) -> str:

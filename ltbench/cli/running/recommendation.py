@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from ltbench.advice.answer import Answer, Chosen, markdown, sentences
+from ltbench.advice.growth import Gain, gains
 from ltbench.advice.pooled import Pooled, Score
 from ltbench.core.atomic_files import write
 from ltbench.errors import StoreError
@@ -25,48 +26,68 @@ if TYPE_CHECKING:
     from ltbench.stages import DatasetInfo, FloatArray, IntArray
     from ltbench.suite.suite import Suite
 
+Row = tuple[str, ...]
+"""The labels of the techniques of a row."""
 FILE = "RECOMMENDATION.md"
 BASELINE = ""
 CHOICE = "the choice of each fold"
 """The row of what each fold chose on images of its own training part."""
 
 
-def write_answer(
-    folder: Path, suite: Suite, chosen: Mapping[str, tuple[str, ...]], context: Context, metric: str
-) -> int:
-    """Write the page beside the leaderboard of `folder` and print the answer in a few lines; return the exit code.
+class Tested:
+    """What was tested in each fold, and what follows from it."""
 
-    chosen: data set -> the techniques of the row that its race chose.
-    """
-    registry = context.registry
-    datasets = [registry.parse(label, "dataset") for label in suite.datasets]
-    infos = {one.label: one.info(context.data_root) for one in datasets if isinstance(one, Dataset)}
-    info = next(iter(infos.values()))
-    counts = np.sum([each.test_counts for each in infos.values()], axis=0)
-    compared = test_metric(metric or suite.metric, counts.tolist(), registry)
-    records = [record for record in read_folder(folder)[1].records if record.status == "ok"]
-    pooled = _pooled(records, list(infos), chosen, context, _score(compared, info, registry))
-    best = _best(pooled, chosen)
-    answer = Answer(
-        classes=info.classes,
-        images=tuple(int(a + b) for a, b in zip(info.train_counts, info.test_counts, strict=True)),
-        folds=len(infos),
-        model=suite.models[0],
-        metric=compared.number,
-        is_share=True,
-        higher_is_better=compared.higher_is_better,
-        balanced_by_default=not (metric or suite.metric),
-        chosen=[Chosen(fold, " + ".join(row) or "baseline") for fold, row in enumerate(chosen.values(), 1)],
-        best=best,
-        baseline=BASELINE,
-        choice=CHOICE,
-    )
-    path = folder / FILE
-    write(path, markdown(answer, pooled).encode())
-    for line in sentences(answer, pooled):
-        click.echo(line)
-    click.echo(f"written: {path}", err=True)
-    return 0
+    def __init__(self, folder: Path, suite: Suite, chosen: Mapping[str, Row], context: Context, metric: str) -> None:
+        """folder: of the leaderboard; chosen: data set -> the techniques of the row that its race chose."""
+        registry = context.registry
+        datasets = [registry.parse(label, "dataset") for label in suite.datasets]
+        self._infos = {one.label: one.info(context.data_root) for one in datasets if isinstance(one, Dataset)}
+        self._folder, self._suite, self._chosen, self._context = folder, suite, chosen, context
+        self._info = next(iter(self._infos.values()))
+        counts = np.sum([each.test_counts for each in self._infos.values()], axis=0)
+        self._compared = test_metric(metric or suite.metric, counts.tolist(), registry)
+        self._by_default = not (metric or suite.metric)
+        self._scored = _score(self._compared, self._info, registry)
+        self._pooled = self._pool(r for r in read_folder(folder)[1].records if r.status == "ok")
+        self.best = _best(self._pooled, chosen)
+        """The name of the recommended row."""
+
+    def write(self, fewer: Sequence[tuple[IntArray, Sequence[Record]]]) -> None:
+        """Write the page beside the leaderboard, and print the answer in a few lines.
+
+        fewer: training images of each class in smaller subsets, and the records of the recommended row with them.
+        """
+        info = self._info
+        answer = Answer(
+            classes=info.classes,
+            images=tuple(int(a + b) for a, b in zip(info.train_counts, info.test_counts, strict=True)),
+            folds=len(self._infos),
+            model=self._suite.models[0],
+            metric=self._compared.number,
+            higher_is_better=self._compared.higher_is_better,
+            balanced_by_default=self._by_default,
+            chosen=[Chosen(fold, " + ".join(row) or "baseline") for fold, row in enumerate(self._chosen.values(), 1)],
+            best=self.best,
+            baseline=BASELINE,
+            choice=CHOICE,
+            gains=self._gains(fewer),
+        )
+        path = self._folder / FILE
+        write(path, markdown(answer, self._pooled).encode())
+        for line in sentences(answer, self._pooled):
+            click.echo(line)
+        click.echo(f"written: {path}", err=True)
+
+    def _gains(self, fewer: Sequence[tuple[IntArray, Sequence[Record]]]) -> list[Gain]:
+        if not fewer:
+            return []
+        whole = np.sum([info.train_counts for info in self._infos.values()], axis=0) // len(self._infos)
+        recalls = [self._pool(records).recalls(self.best) for _, records in fewer]
+        support = np.bincount(self._pooled.labels, minlength=len(self._info.classes))
+        return gains([*(counts for counts, _ in fewer), whole], [*recalls, self._pooled.recalls(self.best)], support)
+
+    def _pool(self, records: Iterable[Record]) -> Pooled:
+        return _pooled(records, list(self._infos), self._chosen, self._context, self._scored)
 
 
 def _score(compared: Compared, info: DatasetInfo, registry: Techniques) -> Score:
@@ -81,7 +102,7 @@ def _score(compared: Compared, info: DatasetInfo, registry: Techniques) -> Score
 
 
 def _pooled(
-    records: Iterable[Record], datasets: Sequence[str], chosen: Mapping[str, tuple[str, ...]], context: Context, score: Score
+    records: Iterable[Record], datasets: Sequence[str], chosen: Mapping[str, Row], context: Context, score: Score
 ) -> Pooled:  # fmt: skip
     """Return the predictions of all rows that were tested in every fold. Raises `StoreError` if one is not in the store."""
     stored = StorePredictions(context.store)
@@ -96,9 +117,8 @@ def _pooled(
         labels[record.setting.dataset] = test.labels
         tables.setdefault(row, {}).setdefault(record.setting.dataset, {})[record.setting.seed] = test.probabilities
     whole = {row: of for row, of in tables.items() if of.keys() >= set(datasets)}
-    picked = {data: tables[_label(row, tables)][data] for data, row in chosen.items()}
-    if picked.keys() >= set(datasets):
-        whole[CHOICE] = picked
+    if all(_is_in(row, tables) for row in chosen.values()):
+        whole[CHOICE] = {data: tables[_label(row, tables)][data] for data, row in chosen.items()}
     return Pooled(
         np.concatenate([labels[data] for data in datasets]),
         {row: _joined([of[data] for data in datasets]) for row, of in whole.items()},
@@ -106,9 +126,9 @@ def _pooled(
     )
 
 
-def _label(row: tuple[str, ...], tables: Mapping[str, object]) -> str:
+def _label(row: Row, names: Iterable[str]) -> str:
     """Return the name under which the records have a row: its techniques in the order of stages."""
-    return next(name for name in tables if set(name.split(" + ") if name else []) == set(row))
+    return next(name for name in names if set(name.split(" + ") if name else []) == set(row))
 
 
 def _joined(folds: Sequence[Mapping[int, FloatArray]]) -> list[FloatArray]:
@@ -117,11 +137,11 @@ def _joined(folds: Sequence[Mapping[int, FloatArray]]) -> list[FloatArray]:
     return [np.concatenate([fold[seed] for fold in folds]) for seed in seeds]
 
 
-def _best(pooled: Pooled, chosen: Mapping[str, tuple[str, ...]]) -> str:
+def _best(pooled: Pooled, chosen: Mapping[str, Row]) -> str:
     """Return the row that most folds chose; of several, the one with the best score."""
-    names = [_label(row, dict.fromkeys(pooled.rows)) for row in chosen.values() if _is_in(row, pooled)]
+    names = [_label(row, pooled.rows) for row in chosen.values() if _is_in(row, pooled.rows)]
     return max(pooled.rows, key=lambda row: (names.count(row), pooled.score(row).value)) if names else BASELINE
 
 
-def _is_in(row: tuple[str, ...], pooled: Pooled) -> bool:
-    return any(set(name.split(" + ") if name else []) == set(row) for name in pooled.rows)
+def _is_in(row: Row, names: Iterable[str]) -> bool:
+    return any(set(name.split(" + ") if name else []) == set(row) for name in names)

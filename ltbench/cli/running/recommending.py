@@ -6,7 +6,7 @@ import re
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,12 @@ from ltbench.cli.running.search_parts import Limits, SearchParts
 from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.errors import DataError, NoTestImages, UsageError
+from ltbench.planning.parts import make_plan
 from ltbench.records.locations import LOCAL
+from ltbench.records.record import validate
 from ltbench.running.budget import Budget
+from ltbench.running.progress import Progress
+from ltbench.running.runner import run
 from ltbench.stages import Dataset, Model
 from ltbench.suite.suite import Suite, changed, find_suite
 
@@ -30,14 +34,20 @@ if TYPE_CHECKING:
     from ltbench.cli.running.page_of_run import PageOfRun
     from ltbench.cli.running.part_sources import PartSource
     from ltbench.executor import Context, Executor, ExecutorOffer, Terms
+    from ltbench.records.record import Record
     from ltbench.records.search_file import SearchedRow
     from ltbench.running.options import RunOptions
     from ltbench.running.run_log import RunLog
+    from ltbench.stages import IntArray
 
 RACE = 0.6
 """Share of the budget for the race; the rest is for tests of what it chose."""
 FINALISTS = 6
 """Rows that are tested besides the baseline."""
+SHARES = (0.25, 0.5)
+"""Parts of the images of each class with which the recommended row is trained, too, to see what more images bring."""
+MOST_CLASSES = 200
+"""Classes up to which that is done: profiles state the images of each."""
 TEST_SEEDS = 3
 """Trainings of each row that is tested, in each fold."""
 
@@ -66,7 +76,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def recommend(asked: Asked, context: Context, offer: ExecutorOffer, terms: Terms, options: RunOptions) -> int:
     """Run the steps, write the page and print the answer; return the exit code."""
-    from ltbench.cli.running.recommendation import write_answer
+    from ltbench.cli.running.recommendation import Tested
     from ltbench.running.run_log import RunLog
 
     datasets = _datasets(asked, context)
@@ -100,8 +110,10 @@ def recommend(asked: Asked, context: Context, offer: ExecutorOffer, terms: Terms
             )
         tested = changed(tested, combinations=[list(row) for row in _finalists(leaders)])
         steps.run(SuiteParts(tested, context), tested, "")
-    chosen = {data: found[0] for data, found in leaders.items() if found}
-    return write_answer(asked.leaderboards / LOCAL / name, tested, chosen, context, asked.metric)
+        chosen = {data: found[0] for data, found in leaders.items()}
+        found = Tested(asked.leaderboards / LOCAL / name, tested, chosen, context, asked.metric)
+        found.write(list(steps.with_fewer_images(tested, found.best)))
+    return 0
 
 
 def _datasets(asked: Asked, context: Context) -> list[Dataset]:
@@ -178,6 +190,38 @@ class _Steps:
         )
         if result.stopped is not None:
             raise result.stopped
+
+    def with_fewer_images(self, suite: Suite, row: str) -> Iterator[tuple[IntArray, list[Record]]]:
+        """Train a row with parts of the images of each class, without a page; yield their counts, and the records.
+
+        Nothing is yielded for so many classes, or so few images, that it would say nothing.
+        """
+        import numpy as np
+
+        context = self._context
+        datasets = [context.registry.parse(label, "dataset") for label in suite.datasets]
+        infos = {one.label: one.info(context.data_root) for one in datasets if isinstance(one, Dataset)}
+        if max(len(info.classes) for info in infos.values()) > MOST_CLASSES:
+            return
+        for share in SHARES:
+            plans, kept = [], []
+            for label, info in infos.items():
+                counts = [max(round(share * number), 1) for number in info.train_counts]
+                kept.append(counts)
+                profile = f"counts[per_class={'+'.join(map(str, counts))}]"
+                factor = round(max(counts) / min(counts), 2)
+                fewer = changed(
+                    suite, datasets=[label], profiles=[profile], imbalance_factors=[factor],
+                    combinations=[row.split(" + ")] if row else [],
+                )  # fmt: skip
+                plans.append(make_plan(fewer, context.registry, context.data_root))
+            plan = msgspec.structs.replace(plans[0], jobs={key: job for one in plans for key, job in one.jobs.items()})
+            plan = msgspec.structs.replace(plan, passes={key: n for one in plans for key, n in one.passes.items()})
+            with Progress() as progress:
+                run(plan, context, self._executor, self._options, on_event=progress)
+            raw = [context.store.record(cell.key) for cell in plan.cells]
+            records = [validate(one, "a cell with fewer images") for one in raw if one is not None]
+            yield np.array(kept).mean(0).astype(np.int64), [one for one in records if one.status == "ok"]
 
     def _page(self, suite: Suite, suffix: str) -> PageOfRun:
         from ltbench.cli.running.page_of_run import PageOfRun

@@ -1,0 +1,83 @@
+"""Scores, differences and confusions of pooled predictions, by hand and against what chance gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ltbench.advice.growth import gains
+from ltbench.advice.pooled import Pooled
+
+
+def balanced(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    hits = probabilities.argmax(1) == labels
+    return float(np.mean([hits[labels == label].mean() for label in np.unique(labels)]))
+
+
+def table(decided: list[int], classes: int = 3) -> np.ndarray:
+    return np.eye(classes)[decided]
+
+
+LABELS = np.array([0, 0, 0, 0, 1, 1, 2])
+ROWS = {
+    "": [table([0, 0, 0, 0, 0, 1, 0]), table([0, 0, 0, 0, 0, 0, 0])],
+    "better": [table([0, 0, 0, 1, 1, 1, 2])],
+}
+
+
+def test_scores_are_means_over_seeds() -> None:
+    pooled = Pooled(LABELS, ROWS, balanced)
+    assert pooled.score("").value == pytest.approx((0.5 + 1 / 3) / 2)
+    assert pooled.score("better").value == pytest.approx((0.75 + 1 + 1) / 3)
+    assert pooled.difference("better", "").value == pytest.approx((0.75 + 2) / 3 - (0.5 + 1 / 3) / 2)
+    assert pooled.difference("", "").low == pooled.difference("", "").high == 0
+
+
+def test_confusion_and_recalls_are_those_of_the_images() -> None:
+    pooled = Pooled(LABELS, ROWS, balanced)
+    assert pooled.confusion("").tolist() == [[4, 0, 0], [1.5, 0.5, 0], [1, 0, 0]]
+    assert pooled.recalls("").tolist() == [1, 0.25, 0]
+    absent = Pooled(LABELS[:6], {"": [ROWS[""][0][:6]]}, balanced)
+    assert np.isnan(absent.recalls("")[2])
+
+
+def test_resamples_keep_the_number_of_images_of_each_class() -> None:
+    pooled = Pooled(LABELS, ROWS, balanced)
+    for chosen in pooled._resamples():
+        assert np.bincount(LABELS[chosen]).tolist() == [4, 2, 1]
+
+
+def test_an_interval_covers_no_difference_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), [80, 40, 20, 20])
+    covered = 0
+    for _ in range(40):
+        rows = {
+            name: [table(np.where(rng.random(160) < 0.7, labels, (labels + 1) % 4).tolist(), 4)] for name in ("a", "b")
+        }
+        found = Pooled(labels, rows, balanced).difference("a", "b")
+        covered += found.low <= 0 <= found.high
+    # 38 are expected; fewer than 30 of 40 have a probability below 1e-4.
+    assert covered >= 30
+
+
+def test_gains_follow_the_power_law_of_the_errors() -> None:
+    counts = [np.array([25, 25]), np.array([50, 50]), np.array([100, 100])]
+    errors = np.array([[0.4, 0.2], [0.2, 0.2], [0.1, 0.2]])  # exponents 1 and 0
+    found = gains(counts, list(1 - errors), np.array([100_000, 100_000]))
+    assert [gain.label for gain in found] == [0, 1]
+    assert found[0].more == pytest.approx(0.05, abs=0.003)
+    assert found[1].more == pytest.approx(0.0, abs=0.005)
+
+
+def test_gains_of_rare_classes_lean_on_the_others() -> None:
+    counts = [np.array([50, 50, 2]), np.array([100, 100, 4])]
+    recalls = [np.array([0.6, 0.6, 1.0]), np.array([0.8, 0.8, 0.5])]  # the rare class got worse by chance
+    found = {gain.label: gain for gain in gains(counts, recalls, np.array([1000, 1000, 2]))}
+    assert found[2].more > 0
+    assert found[2].images == 4
+
+
+def test_a_class_without_test_images_has_no_gain() -> None:
+    counts = [np.array([5, 5]), np.array([10, 10])]
+    assert [gain.label for gain in gains(counts, [np.array([0.5, np.nan])] * 2, np.array([10, 0]))] == [0]
