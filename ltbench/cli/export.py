@@ -78,7 +78,8 @@ def command(
 
 def _by_name(output: Path | None) -> Format:
     ends: dict[str, Format] = {".json": "json", ".parquet": "parquet"}
-    return "csv" if output is None else ends.get(output.suffix.lower(), "csv")
+    # A file that ends with .gz is compressed.
+    return "csv" if output is None else ends.get(Path(output.name.lower().removesuffix(".gz")).suffix, "csv")
 
 
 def _bundle(place: RecordsLocation, output: Path | None, store_path: Path, choice: PluginSelection) -> None:

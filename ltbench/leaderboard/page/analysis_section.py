@@ -98,7 +98,7 @@ def test_lines(table: Table) -> list[str]:
     head = ["techniques", base, "p", "d", "Δ best", "p", "d", *(["n"] if runs else [])]
     lines = [*plain_table(head, rows, right=range(1, len(head))), "", *more]
     if len(table.rows) > len(first):
-        lines += [f"[`table.csv`](table.csv) has the other {len(table.rows) - len(first)} rows.", ""]
+        lines += [f"[`table.csv`](table.csv) has the other {len(table.rows) - len(first):,} rows.", ""]
     against = escape(reference_text(table.reference))
     return [*details(f"Tests against {against} and against the best row, with effect sizes", lines[:-1]), ""]
 

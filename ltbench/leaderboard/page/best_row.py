@@ -76,7 +76,7 @@ def against_others(table: Table) -> str:
         return f", and does not differ significantly from any {which} row"
     if len(same) == 1:
         return f", significantly better than every {which} row but {_name(same[0])}"
-    return f", and does not differ significantly from {len(same)} of the {len(tested)} {which} rows"
+    return f", and does not differ significantly from {len(same):,} of the {len(tested):,} {which} rows"
 
 
 def _apart(row: Row) -> bool:

@@ -19,7 +19,7 @@ from ltbench.leaderboard.tables.cell_text import (
     signed,
     spread,
 )
-from ltbench.leaderboard.tables.markdown import FOLD, details, escape, plain_table, unbroken
+from ltbench.leaderboard.tables.markdown import FOLD, LISTED, details, escape, plain_table, unbroken
 from ltbench.leaderboard.tables.short_labels import short_labels
 from ltbench.leaderboard.tables.table import Board, Table
 
@@ -71,15 +71,22 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
     # Too few pairs for a heat map are all in the table, significant or not.
     shown = apart if len({effect.techniques for effect in analysis.pairs}) >= FEWEST_PAIRS else analysis.pairs
     if shown:
-        yield from (*_folding(*_pair_table(shown, short_labels(table))), "")
+        yield from (*_folding(*_pair_table(_largest(shown), short_labels(table))), "")
     how = "Averaged" if analysis.screen is None else "Estimated"
     yield from (*_TOGETHER.format(how=how).splitlines(), "")
     if shown:
         yield from _partial(shown)
     tested = sum(effect.p is not None for effect in analysis.pairs)
     found = f"{len(apart) or 'None'} of {tested} tested {'is' if len(apart) == 1 else 'are'} significant"
-    yield f"{found if tested else 'None can be tested'}; [`effects.csv`](effects.csv) has all of them."
+    listed = f" The {LISTED} largest are listed." if len(shown) > LISTED else ""
+    yield f"{found if tested else 'None can be tested'}; [`effects.csv`](effects.csv) has all of them.{listed}"
     yield ""
+
+
+def _largest(pairs: Sequence[Effect]) -> list[Effect]:
+    """Return the pairs that a page lists, in their order."""
+    smallest = sorted((abs(effect.mean) for effect in pairs), reverse=True)[:LISTED][-1]
+    return [effect for effect in pairs if abs(effect.mean) >= smallest][:LISTED]
 
 
 def _how(analysis: Analysis) -> str:
