@@ -68,12 +68,19 @@ def command(
     status = VerificationStatus()
     if place.kind != "store":
         status = verification_status(read_verifications(place.file.parent / FILE), source.all_records)
-    content = encode_table(tidy_table(source.records, status, per_class=per_class), chosen)
+    content = encode_table(tidy_table(source.records, status, per_class=per_class, ranked_by=_ranked_by(place)), chosen)
     if output is None:
         click.echo(content, nl=False)
         return
     write_atomic(output, content)
     click.echo(f"written: {output}", err=True)
+
+
+def _ranked_by(place: RecordsLocation) -> str:
+    """Return the metric that the suite of a page says; empty for other locations."""
+    from ltbench.leaderboard.publish import read_facts
+
+    return read_facts(place.path).metric if place.kind == "suite" else ""
 
 
 def _by_name(output: Path | None) -> Format:

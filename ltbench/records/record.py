@@ -19,6 +19,7 @@ from ltbench.columns import BALANCED, CLASS_ACCURACY, HELD_OUT
 from ltbench.core import atomic_files, checksums, compressed_file
 from ltbench.core.spec import Spec, canonical, identity, is_partial, label_of
 from ltbench.core.words import with_article
+from ltbench.costs import is_cost, mean_cost
 from ltbench.errors import RecordError, StoreError
 from ltbench.records import comparability
 from ltbench.records.comparability import ROW_STAGES, BoardKey
@@ -136,6 +137,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def score(self, metric: str) -> float | None:
         """Return the number of a metric, on held-out images if its name has that prefix; None if undefined or missing."""
+        if is_cost(metric):
+            return self._cost(metric)
         if metric.startswith(HELD_OUT):
             return _held_out_score(self, metric.removeprefix(HELD_OUT))
         value = self.metrics.get(metric)
@@ -144,6 +147,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             known = [float(each) for each in self.per_class.get(CLASS_ACCURACY, []) if each is not None]
             return math.fsum(known) / len(known) if known else None
         return None if value is None else float(value)
+
+    def _cost(self, metric: str) -> float | None:
+        """Return an expected cost, which follows from the confusion matrix."""
+        known: dict[str, float | None] = self.__dict__.setdefault("costs", {})
+        if metric not in known:
+            of = self.held_out if metric.startswith(HELD_OUT) else self
+            confusion = [] if of is msgspec.UNSET else of.confusion
+            known[metric] = mean_cost(confusion, self.data.get("classes", ()), metric) if confusion else None
+        return known[metric]
 
     @property
     def slot(self) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ltbench.cli.running.part_sources import Part
 from ltbench.core.words import counted
+from ltbench.costs import is_cost, largest_cost
 from ltbench.planning.cell_templates import Wanted
 from ltbench.planning.combinations import Combination, LeftOut, suite_combinations
 from ltbench.planning.grid import chosen_rows
@@ -49,7 +50,9 @@ class Limits(NamedTuple):
 class _Board:
     """The race of one data set, profile and model."""
 
-    def __init__(self, name: str, settings: Sequence[Setting], pairs: Sequence[tuple[int, int]]) -> None:
+    def __init__(
+        self, name: str, settings: Sequence[Setting], pairs: Sequence[tuple[int, int]], suite_metric: str
+    ) -> None:
         self.name = name
         self.places = [(setting, seeds) for seeds in pairs for setting in settings]
         self.blocks = [Block(setting.labels["imbalance_factor"], seeds) for setting, seeds in self.places]
@@ -57,6 +60,9 @@ class _Board:
         self.trainings: list[object] = []
         """Of each row what tells which training it uses."""
         self.metric: Compared
+        classes = settings[0].info.classes
+        self.one = largest_cost(suite_metric, classes) if is_cost(suite_metric) else 1.0
+        """What a race takes for 1, as it reckons in fractions: the largest cost, if rows are compared by costs."""
         self.cells: dict[Cell, str] = {}
         """Keys of the cells that were planned."""
         self.halves = Halves()
@@ -100,7 +106,7 @@ class SearchParts:
             by_name.setdefault(name, []).append(setting)
         boards = []
         for name, settings in by_name.items():
-            board = _Board(name, settings, self._suite.seed_pairs())
+            board = _Board(name, settings, self._suite.seed_pairs(), self._suite.metric)
             compared = held_out_metric if self._on_held_out else test_metric
             board.metric = compared(self._suite.metric, settings[0].info.test_counts, self._context.registry)
             board.trainings = [self._training(row, board) for row in self._rows]
@@ -213,7 +219,8 @@ class SearchParts:
 
     def _score(self, board: _Board, record: dict[str, Any] | None) -> float | None:
         name = board.metric.name if self._on_held_out else board.metric.number
-        return None if record is None else validate(record).score(name)
+        score = None if record is None else validate(record).score(name)
+        return None if score is None else score / board.one
 
     # --- halves --------------------------------------------------------------------------------------------------
 
@@ -270,7 +277,9 @@ class SearchParts:
             if all(board.race.ended for board in self._boards):
                 ended = "It ended as every combination that may be the best one was run in all blocks."
             if any(board.race.ended == "decided" for board in self._boards):
-                ended = f"It ended as no combination is likely to be better than the best one by more than {MARGIN:g} points."
+                one = self._boards[0].one
+                margin = f"{MARGIN / 100 * one:.3g}" if is_cost(self._suite.metric) else f"{MARGIN:g} points"
+                ended = f"It ended as no combination is likely to be better than the best one by more than {margin}."
         return Searched(
             on="held_out" if self._on_held_out else "test",
             metric=self._boards[0].metric.number,

@@ -14,7 +14,7 @@ from ltbench.leaderboard.tables.cell_text import (
     REFERENCE,
     delta_title,
     half_text,
-    percent,
+    number_text,
     ranks_text,
     reference_text,
     signed,
@@ -47,11 +47,13 @@ def _mean_lines(found: OverDatasets, reference: str, most: int) -> Iterator[str]
         [
             unbroken(ranks_text(row.rank, row.last_rank)),
             escape(row.label) if row.label != "baseline" else "*baseline*",
-            *(percent(row.by_dataset[found.datasets.index(name)]) for name in shown),
-            percent(row.mean),
+            *(number_text(row.by_dataset[found.datasets.index(name)], found.unit) for name in shown),
+            number_text(row.mean, found.unit),
             (REFERENCE if row.label == reference else "")
             if row.delta is None
-            else unbroken(signed(row.delta.mean) + half_text(row.delta) + _mark(row.delta.interval)),
+            else unbroken(
+                signed(row.delta.mean, found.unit) + half_text(row.delta, found.unit) + _mark(row.delta.interval)
+            ),
         ]
         for row in found.rows
     ]
