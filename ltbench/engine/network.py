@@ -19,9 +19,14 @@ def build(model: Model, info: DatasetInfo, seed: int, device: torch.device) -> n
 
     Raises `JobFailed` if the model returns no network, or a network without `get_classifier()`.
     """
+    return build_for(model, info.channels, info.size, len(info.classes), seed, device)
+
+
+def build_for(model: Model, channels: int, size: int, classes: int, seed: int, device: torch.device) -> nn.Module:
+    """Return what `build` does, for images of this shape and this number of classes."""
     # Always initialised on the CPU, so that the initial weights do not depend on the device.
     with seeded(seed, "init", torch.device("cpu")), output_checks.leaving_no_state(model):
-        network = model.build(info.channels, info.size, len(info.classes))
+        network = model.build(channels, size, classes)
     if not isinstance(network, nn.Module):
         raise output_checks.wrong_output(model, output_checks.describe(network), "a torch.nn.Module")
     get = getattr(network, "get_classifier", None)
@@ -69,8 +74,12 @@ def measure(model: Model, network: nn.Module, info: DatasetInfo) -> int:
 
     Raises `JobFailed` if the network fails on an image or does not return logits, float [1, classes].
     """
-    device = next(network.parameters()).device
-    image = torch.zeros(1, info.channels, info.size, info.size, device=device)
+    return measure_for(model, network, (info.channels, info.size, info.size), len(info.classes))
+
+
+def measure_for(model: Model, network: nn.Module, shape: tuple[int, ...], classes: int) -> int:
+    """Return what `measure` does, for inputs float [1, *shape]."""
+    image = torch.zeros(1, *shape, device=next(network.parameters()).device)
     try:
         with output_checks.leaving_no_state(model):
             macs, logits = multiply_adds(network, image)
@@ -78,8 +87,8 @@ def measure(model: Model, network: nn.Module, info: DatasetInfo) -> int:
         raise
     except Exception as error:
         raise JobFailed(
-            f"the network of model '{model.label}' fails on an image {list(image.shape[1:])}: {error}",
+            f"the network of model '{model.label}' fails on an image {list(shape)}: {error}",
             where=type(model).__module__,
         ) from error
-    output_checks.check_tensor(model, "logits", logits, None, [1, len(info.classes)])
+    output_checks.check_tensor(model, "logits", logits, None, [1, classes])
     return macs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from ltbench import Meta, Model
+from ltbench_plugins.models._frozen import check_frozen
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,7 +18,21 @@ class EfficientNetLite(Model, frozen=True):
     variant: ClassVar[int]
 
     pretrained: Annotated[bool, Meta(description="start from the ImageNet weights of ltbench[pretrained]")] = False
+    frozen: Annotated[
+        bool, Meta(description="only the classifier learns, on features that are computed once; needs pretrained")
+    ] = False
     resize: Annotated[int, Meta(ge=0, description="side in pixels to which images are resized; 0: not resized")] = 0
+
+    def check(self) -> None:
+        check_frozen(self.name, pretrained=self.pretrained, frozen=self.frozen)
+
+    @property
+    def is_pretrained(self) -> bool:
+        return self.pretrained
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.frozen
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
         from ltbench_plugins.models._networks.efficientnet_lite import build_lite
