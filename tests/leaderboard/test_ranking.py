@@ -14,10 +14,13 @@ from synthetic import boards, publish, raw
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare.compare import compare_combinations, default_metric
 from ltbench.leaderboard.compare.terminal import comparison_text
+from ltbench.leaderboard.figures import interactions
 from ltbench.leaderboard.html.content import report_content
+from ltbench.leaderboard.page.page import page
 from ltbench.leaderboard.page.terminal import leaderboard_text
 from ltbench.leaderboard.publish import load
-from ltbench.leaderboard.statistics.ranking import ranking_of
+from ltbench.leaderboard.statistics.effects import Effect
+from ltbench.leaderboard.statistics.ranking import DEFAULT, ranking_of
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import columns
 from ltbench.leaderboard.tables.table import Board, make_boards
@@ -227,3 +230,31 @@ def test_costs_of_other_classes_are_refused_where_records_are_ranked_and_compare
     assert "times 100" not in text
     assert "B is lower" in text
     assert f"{found.lines[-1].first.mean:.3f}" in text
+
+
+def test_where_low_is_good_pairs_that_go_below_zero_help_each_other() -> None:
+    records = [
+        synthetic.record(picks, 100.0, seed, {"ece": score + seed / 1000})
+        for picks, score in (({}, 0.3), ({"mix": "mixup"}, 0.2), ({"view": "tta"}, 0.2), ({"mix": "mixup", "view": "tta"}, 0.02))
+        for seed in range(3)
+    ]  # fmt: skip
+    for metric, words in (
+        ("ece", "below zero they help each other, above zero they"),
+        ("top1", "above zero they help each other, below zero they"),
+    ):
+        text = page(SuiteFacts(name="s", columns=synthetic.COLUMNS, metric=metric), records, make_boards(records, (), synthetic.COLUMNS, (), metric))  # fmt: skip
+        assert words in text
+    ranking = ranked("ece", records).ranking
+    pairs = [
+        Effect(techniques=("a", name), factor=None, mean=mean, low=mean - 0.1, high=mean + 0.1, n=3, contexts=1, cells=3, p=0.01, aliased=None)
+        for name, mean in zip("bcdefgh", (-0.3, 0.2, -0.1, 0.1, 0.2, -0.2, 0.3), strict=True)
+    ]  # fmt: skip
+    short = {name: name for name in "abcdefgh"}
+    colours = {}
+    for one in (ranking, DEFAULT):
+        data = interactions.collect(pairs, None, short, "3 seeds", ranking=one)
+        assert data is not None
+        axes = interactions.draw(data).axes[0]
+        colours[one.sign] = axes.collections[0].get_array().compressed()
+        assert axes.get_xlabel().startswith(f"blue, {'above' if one.sign > 0 else 'below'} 0: they help")
+    assert colours[1] == pytest.approx(-colours[-1])

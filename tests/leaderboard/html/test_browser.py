@@ -68,7 +68,7 @@ def file(quick: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("report") / "report.html"
     with pytest.MonkeyPatch.context() as patch:
         real = content.effects
-        patch.setattr(content, "effects", lambda _: real(EFFECTS))
+        patch.setattr(content, "effects", lambda _, unit: real(EFFECTS, unit))
         file.write_text(document(loaded(quick)), encoding="utf-8")
     return file
 
