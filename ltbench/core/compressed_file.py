@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import io
 import os
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,12 @@ def stored(path: Path) -> Path:
     Both exist if the change of the form was interrupted, each of them whole. The newer one counts: `outdate` sees to it
     that this is the one that was written last.
     """
-    there = [(each.stat().st_mtime_ns, each) for each in forms(path) if each.is_file()]
+    there = []
+    for each in forms(path):
+        # Another process may just remove one.
+        with contextlib.suppress(OSError):
+            found = each.stat()
+            there += [(found.st_mtime_ns, each)] * stat.S_ISREG(found.st_mode)
     return max(there)[1] if there else forms(path)[0]
 
 

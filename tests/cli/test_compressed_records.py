@@ -64,6 +64,15 @@ def test_a_cell_is_found_withdrawn_and_merged(place: Path) -> None:
     assert len(list((place / "leaderboards/quick").glob("records.*"))) == 1
 
 
+def test_a_compressed_local_page_is_published_and_shrinks_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call("publish", "two")
+    assert location(place / "leaderboards/two").records_file().records == sorted(RECORDS[:8], key=lambda one: one.order)
+    monkeypatch.setattr(compressed_file, "LIMIT", 10**9)
+    call("publish", "two")
+    assert [path.name for path in (place / "leaderboards/two").glob("records.*")] == ["records.jsonl"]
+    assert [path.name for path in (place / "leaderboards/two").glob("table.*")] == ["table.csv"]
+
+
 def test_a_table_is_exported_compressed_where_its_name_says_so(place: Path) -> None:
     for name in ("a.csv", "b.json"):
         call("export", "quick", "--output", name)
