@@ -19,7 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from ltbench.columns import HELD_OUT, Column
@@ -190,7 +190,11 @@ def _from_json(text: str) -> dict[str, dict[str, float]]:
 
 
 def _from_csv(text: str) -> dict[str, dict[str, float]]:
-    lines = [[cell.strip() for cell in line] for line in csv.reader(text.splitlines()) if any(map(str.strip, line))]
+    head = text.partition("\n")[0]
+    # Spreadsheets of some languages write semicolons, others tabs.
+    mark = max(",;\t", key=head.count)
+    read = csv.reader(text.splitlines(), delimiter=mark)
+    lines = [[cell.strip() for cell in line] for line in read if any(map(str.strip, line))]
     if not lines:
         raise ValueError("it is empty")
     predicted = lines[0][1:]
@@ -288,11 +292,19 @@ def mean_cost(confusion: Sequence[Sequence[int]], classes: Sequence[str], metric
     counts = np.asarray(confusion, dtype=np.int64)
     if not counts.size or not counts.sum():
         return None
-    costs = np.asarray(cost_matrix(costs_of(metric), tuple(classes)))
+    costs = _array(costs_of(metric), tuple(classes))
     if metric.removeprefix(HELD_OUT).startswith(BALANCED):
         images = counts.sum(axis=1)
         return float(((counts * costs).sum(axis=1)[images > 0] / images[images > 0]).mean())
     return float((counts * costs).sum() / counts.sum())
+
+
+@functools.lru_cache(maxsize=8)
+def _array(costs: str, classes: tuple[str, ...]) -> Any:
+    """Return a cost matrix as float64 [C, C]; of a thousand classes it takes longer than the rest."""
+    import numpy as np
+
+    return np.asarray(cost_matrix(costs, classes))
 
 
 def _shortened(costs: str) -> str:

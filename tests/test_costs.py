@@ -27,7 +27,9 @@ def test_a_file_is_the_same_costs_whatever_its_form_and_the_order_of_its_classes
     (tmp_path / "a.csv").write_text(FILE)
     rows = {"a fish": {"cat": 2, "dog": 2}, "dog": {"cat": 1, "a fish": 1}, "cat": {"a fish": 1, "dog": 5}}
     (tmp_path / "b.JSON").write_text(json.dumps(rows))
-    found = {read_costs(str(tmp_path / name)) for name in ("a.csv", "b.JSON")}
+    (tmp_path / "c.csv").write_text(FILE.replace(",", ";"), encoding="utf-8-sig")
+    (tmp_path / "d.csv").write_text(FILE.replace(",", "\t"))
+    found = {read_costs(str(tmp_path / name)) for name in ("a.csv", "b.JSON", "c.csv", "d.csv")}
     assert found == {"*>*:none+cat|dog>*:1+a%20fish>*:2+cat>dog:5"}
     assert cost_matrix(found.pop(), PETS) == ((0, 5, 1), (1, 0, 1), (2, 2, 0))
 
