@@ -42,6 +42,7 @@ def command(what: tuple[str, ...], metric: str | None, cells: bool, leaderboards
     """
     from ltbench.leaderboard.compare import compare
     from ltbench.leaderboard.compare.terminal import comparison_text
+    from ltbench.leaderboard.tuned_rows import shown_records
 
     if len(what) not in (2, 3):
         raise UsageError(
@@ -60,7 +61,7 @@ def command(what: tuple[str, ...], metric: str | None, cells: bool, leaderboards
         metric = metric or _ranked_by(place) or compare.default_metric(records)
         unit = _unit(metric, place)
         comparison = _two_cells(records, what[1], what[2], metric, unit) or compare.compare_combinations(
-            records, what[1], what[2], metric, _methods(place), unit=unit
+            shown_records(place.path, records), what[1], what[2], metric, _methods(place), unit=unit
         )
     if as_json:
         print_json(comparison)
