@@ -32,7 +32,7 @@ BALANCED: Final = f"balanced_{NAME}"
 _METRIC = re.compile(rf"(?P<name>{NAME}|{BALANCED})\[(?:costs=)?(?P<costs>.*)\]", re.DOTALL)
 _ANY = "*"
 _ALL = (_ANY,)
-_RESERVED = re.compile(r"""[^\w./\-]""")
+_RESERVED = re.compile(r"[^\w./\- ]|^ | $")
 """What is written as %XX in the name of a class; words of any script stay as they are."""
 _SYNTAX = "TRUE>PREDICTED:COST+..., such as cat>dog:5+*>cat:2, or a CSV or JSON file with the names of the classes"
 
