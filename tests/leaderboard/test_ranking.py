@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import synthetic
@@ -14,7 +15,8 @@ from synthetic import boards, publish, raw
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare.compare import compare_combinations, default_metric
 from ltbench.leaderboard.compare.terminal import comparison_text
-from ltbench.leaderboard.figures import interactions
+from ltbench.leaderboard.figures import effects, interactions
+from ltbench.leaderboard.figures.looks import Look
 from ltbench.leaderboard.html.content import report_content
 from ltbench.leaderboard.page.page import page
 from ltbench.leaderboard.page.terminal import leaderboard_text
@@ -258,3 +260,8 @@ def test_where_low_is_good_pairs_that_go_below_zero_help_each_other() -> None:
         colours[one.sign] = axes.collections[0].get_array().compressed()
         assert axes.get_xlabel().startswith(f"blue, {'above' if one.sign > 0 else 'below'} 0: they help")
     assert colours[1] == pytest.approx(-colours[-1])
+    alone = [msgspec.structs.replace(pair, techniques=pair.techniques[1:], factor=10.0) for pair in pairs]
+    looks = dict.fromkeys(short, Look(color="#000000"))
+    found = effects.collect(alone, looks, short, "ECE", "3 seeds", ranking=ranking)
+    assert found is not None
+    assert found.techniques[0] == "b"  # the most helpful one lowers it by 0.3

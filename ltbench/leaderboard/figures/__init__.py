@@ -144,7 +144,7 @@ def _effects(page: ShownOnPage, analysis: Analysis, prefix: str) -> Iterator[Fig
     )
     figures: list[_Figure] = [
         (
-            effects.collect(analysis.effects, page.looks, names, metric, adds, unit=group.ranking.unit),
+            effects.collect(analysis.effects, page.looks, names, metric, adds, ranking=group.ranking),
             effects.draw,
             f"What each technique adds to {metric}",
         ),

@@ -14,6 +14,7 @@ from ltbench.leaderboard.figures.line_labels import LINE
 from ltbench.leaderboard.figures.looks import Look
 from ltbench.leaderboard.figures.series import Point
 from ltbench.leaderboard.statistics.effects import Effect
+from ltbench.leaderboard.statistics.ranking import DEFAULT, Ranking
 from ltbench.leaderboard.tables.cell_text import factor_text, scale, signed
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def collect(
     metric: str,
     seeds: str,
     most: int = MOST,
-    unit: Unit = "percent",
+    ranking: Ranking = DEFAULT,
 ) -> Data | None:
     """Return the data of the figure; None if there is no effect. looks, names: label of a technique -> look, short name."""
     factors = sorted({effect.factor for effect in effects if effect.factor is not None})
@@ -66,7 +67,9 @@ def collect(
     if not shown:
         return None
     whole = {name: by_place.get((name, places[-1])) for name in shown}
-    shown.sort(key=lambda name: math.inf if (effect := whole[name]) is None else -round(effect.mean, _DIGITS))
+    shown.sort(
+        key=lambda name: math.inf if (effect := whole[name]) is None else -ranking.sign * round(effect.mean, _DIGITS)
+    )
     return Data(
         techniques=[names[name] for (name,) in shown],
         looks=[looks[name] for (name,) in shown],
@@ -76,7 +79,7 @@ def collect(
         seeds=seeds,
         left_out=len({effect.techniques for effect in effects}) - len(shown),
         metric=metric,
-        unit=unit,
+        unit=ranking.unit,
     )
 
 
@@ -97,7 +100,7 @@ def _point(effect: Effect | None) -> Point | None:
 
 
 def draw(data: Data) -> Figure:
-    """Draw a mark with its interval for each technique and place; the technique that adds most is on top.
+    """Draw a mark with its interval for each technique and place; the most helpful technique is on top.
 
     A technique has its colour. Factors differ in marker and shade, and their mean is a filled diamond, with its number.
     """
