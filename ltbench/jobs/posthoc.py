@@ -24,11 +24,12 @@ def adjusted_logits(
     stored: Mapping[str, StoredPrediction],
     counts: IntArray,
     splits: Sequence[str],
+    classes: tuple[str, ...] = (),
 ) -> dict[str, list[FloatArray]]:
     """Return the adjusted logits of each branch, float64 [N, C], by split.
 
     stored: the predictions of a network under one view, by split; counts: int64 [C] of its training images;
-    splits: those to adjust. Raises `JobFailed`, naming the posthoc.
+    splits: those to adjust; classes: their names. Raises `JobFailed`, naming the posthoc.
     """
     if posthoc is None:
         return {split: list(stored[split].logits) for split in splits}
@@ -42,14 +43,14 @@ def adjusted_logits(
                 counts=counts.copy(),
                 classifier=classifier,
                 **{
-                    split: _predicted(stored[split], branch, labelled=True)
+                    split: _predicted(stored[split], branch, classes, labelled=True)
                     for split in ("held_out", "train")
                     if split in used
                 },
             )
             state = call_plugin(registry, posthoc, partial(posthoc.fit, evidence))
         for split in splits:
-            predicted = _predicted(stored[split], branch, labelled=False)
+            predicted = _predicted(stored[split], branch, classes, labelled=False)
             adjusted[split].append(adjust_checked(registry, posthoc, state, predicted, counts, classifier))
     return adjusted
 
@@ -71,9 +72,10 @@ def merged_branches(registry: Techniques, spec: Spec | None, posthoc: Posthoc | 
     return np.stack([merge_logits_checked(registry, branches, branches.merge, view) for view in logits])
 
 
-def _predicted(stored: StoredPrediction, branch: int, *, labelled: bool) -> Predicted:
+def _predicted(stored: StoredPrediction, branch: int, classes: tuple[str, ...], *, labelled: bool) -> Predicted:
     return Predicted(
         logits=stored.logits[branch],
         features=None if stored.features is None else stored.features[branch],
         labels=stored.labels.copy() if labelled else None,
+        classes=classes,
     )

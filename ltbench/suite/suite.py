@@ -73,8 +73,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     tune: Tuning | None = None
     """How hyper-parameters are tuned; by default they are not."""
     metric: str = ""
-    """Metric by which rows are ranked, such as `macro_f1`, or `held_out.macro_f1` for that of held-out images; by default
-    top-1 accuracy, or balanced accuracy if the test split is not balanced."""
+    """Metric by which rows are ranked, such as `macro_f1`, `held_out.macro_f1` for that of held-out images, or
+    `expected_cost[costs=cat>dog:5]`; by default top-1 accuracy, or balanced accuracy if the test split is not balanced."""
     executor: str = ""
     """Default executor, such as `dask[cluster=slurm,memory=8GB]`; the command line overrides it."""
     required_plugins: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ MORE: dict[tuple[str, str], tuple[object, ...]] = {
     ("stacking", "models"): (("convnet", "resnet20"), ("resnet20", "convnet9")),
     ("distill", "teacher"): ("label_smooth", "focal,ens"),
     ("dive", "teacher"): ("label_smooth", "focal,ens"),
+    ("min_cost", "costs"): ("0>*:5", "*>1:3+2>0:7"),
 }
 """Values of parameters for which none can be derived from the type."""
 NOT_VARIED = (
