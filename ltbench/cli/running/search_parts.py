@@ -233,12 +233,10 @@ class SearchParts:
         known = {board.name: {row for row, _ in board.told} for board in self._boards}
         verdicts = {board.name: board.halves.verdict() for board in self._boards}
         for board, cell in asked:
-            verdict = verdicts[board.name]
-            carries = verdict is not None and verdict.carries
-            wanted = self._rounds == 1 or (carries and cell[0] not in known[board.name])
+            verdict, job = verdicts[board.name], self._job(board, cell)
+            carries = verdict is not None and verdict.carries and cell[0] not in known[board.name]
+            wanted = job is not None and goes_on_from_halves(job) and (self._rounds == 1 or carries)
             if not wanted or (self._is_done(board, cell) and not self._has_half(board, cell)):
-                continue
-            if (job := self._job(board, cell)) is None or not goes_on_from_halves(job):
                 continue
             key = self._add(board, cell, HALF)
             if key is not None:
