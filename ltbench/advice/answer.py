@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import resources
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from markdown_it import MarkdownIt
 
 from ltbench.advice.growth import Gain
 from ltbench.advice.pooled import Estimate, Pooled
+from ltbench.leaderboard.tables.markdown import escape
 
 _HEAD = 1 / 3
 _CONFUSIONS = 8
@@ -91,7 +94,7 @@ def sentences(answer: Answer, pooled: Pooled) -> Iterator[str]:
 
 def markdown(answer: Answer, pooled: Pooled) -> str:
     """Return the page."""
-    lines = ["# Recommendation", "", *(f"- {sentence}" for sentence in sentences(answer, pooled)), ""]
+    lines = ["# Recommendation", "", *(f"- {escape(sentence)}" for sentence in sentences(answer, pooled)), ""]
     if answer.balanced_by_default and answer.metric == "balanced_accuracy":
         lines += [
             "The test images are not balanced, so rows are compared by balanced accuracy, the mean accuracy of the classes:",
@@ -107,14 +110,14 @@ def markdown(answer: Answer, pooled: Pooled) -> str:
     order = sorted(pooled.rows, key=lambda row: pooled.score(row).value, reverse=answer.higher_is_better)
     for row in order:
         difference = "" if row == answer.baseline else _signed(pooled.difference(row, answer.baseline))
-        lines.append(f"| {_escaped(name_of(row))} | {_shown(pooled.score(row))} | {difference} |")
+        lines.append(f"| {escape(name_of(row))} | {_shown(pooled.score(row))} | {difference} |")
     lines += [
         "",
         "95 % intervals, from resamples of the images of each class. Rows were chosen on other images than these.",
     ]
     if answer.folds > 1:
         lines += ["", "## What each fold chose", "", "| fold | techniques |", "|--:|---|"]
-        lines += [f"| {one.fold} | {_escaped(one.row)} |" for one in answer.chosen]
+        lines += [f"| {one.fold} | {escape(one.row)} |" for one in answer.chosen]
     lines += [
         "",
         "## Classes",
@@ -128,12 +131,12 @@ def markdown(answer: Answer, pooled: Pooled) -> str:
         numbers = (before[label], after[label], after[label] - before[label])
         cells = ["n/a" if np.isnan(value) else f"{100 * value:.1f}" for value in numbers]
         lines.append(
-            f"| {_escaped(answer.classes[label])} | {answer.images[label]:,} | {tested[label]:,} | {' | '.join(cells)} |"
+            f"| {escape(answer.classes[label])} | {answer.images[label]:,} | {tested[label]:,} | {' | '.join(cells)} |"
         )
     lines += ["", "Accuracy of each class in %.", "", "## What is still confused", ""]
-    lines += [f"- {text}" for _, text in zip(range(_CONFUSIONS), _confusions(answer, pooled), strict=False)] or [
-        "Nothing."
-    ]
+    lines += [
+        f"- {escape(text)}" for _, text in zip(range(_CONFUSIONS), _confusions(answer, pooled), strict=False)
+    ] or ["Nothing."]
     if answer.gains:
         lines += [
             "",
@@ -143,7 +146,7 @@ def markdown(answer: Answer, pooled: Pooled) -> str:
             "|---|--:|--:|--:|",
         ]
         lines += [
-            f"| {_escaped(answer.classes[one.label])} | {one.images:,} | {100 * one.recall:.1f} | {100 * one.more:+.1f} |"
+            f"| {escape(answer.classes[one.label])} | {one.images:,} | {100 * one.recall:.1f} | {100 * one.more:+.1f} |"
             for one in answer.gains
         ]
         lines += [
@@ -152,6 +155,18 @@ def markdown(answer: Answer, pooled: Pooled) -> str:
             "class, drawn towards that of all classes together, as rare classes have few test images.",
         ]
     return "\n".join(lines) + "\n"
+
+
+def html(text: str) -> str:
+    """Return a page in markdown as an HTML file that needs nothing else. Tags in the text are shown, not used."""
+    body = MarkdownIt("js-default").render(text)
+    style = (resources.files("ltbench.leaderboard.html") / "assets" / "style.css").read_text(encoding="utf-8")
+    table = "main table { border-collapse: collapse; } main :is(td, th) { padding: 3px 12px; border-bottom: 1px solid var(--rule); }"
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>Recommendation</title>\n'
+        f"<style>\n{style}\n{table}\n</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
+    )
 
 
 def _confusions(answer: Answer, pooled: Pooled) -> Iterator[str]:
@@ -200,7 +215,3 @@ def _signed(estimate: Estimate) -> str:
 
 def _more(number: int) -> str:
     return f" and {number} more" if number > 0 else ""
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|")

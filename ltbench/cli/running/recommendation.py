@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from ltbench.advice.answer import Answer, Chosen, markdown, sentences
+from ltbench.advice.answer import Answer, Chosen, html, markdown, sentences
 from ltbench.advice.growth import Gain, gains
 from ltbench.advice.pooled import Pooled, Score
-from ltbench.core.atomic_files import write
 from ltbench.errors import StoreError
 from ltbench.jobs.saved_predictions import StorePredictions, predictions_of
 from ltbench.leaderboard.publish import read_folder
 from ltbench.planning.selection import test_metric
+from ltbench.records.record import write_atomic
 from ltbench.stages import Dataset, Metric
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Row = tuple[str, ...]
 """The labels of the techniques of a row."""
-FILE = "RECOMMENDATION.md"
+FILE, HTML = "RECOMMENDATION.md", "recommendation.html"
 BASELINE = ""
 CHOICE = "the choice of each fold"
 """The row of what each fold chose on images of its own training part."""
@@ -72,11 +72,12 @@ class Tested:
             choice=CHOICE,
             gains=self._gains(fewer),
         )
-        path = self._folder / FILE
-        write(path, markdown(answer, self._pooled).encode())
+        page = markdown(answer, self._pooled)
+        for name, text in ((FILE, page), (HTML, html(page))):
+            write_atomic(self._folder / name, text.encode())
         for line in sentences(answer, self._pooled):
             click.echo(line)
-        click.echo(f"written: {path}", err=True)
+        click.echo(f"written: {self._folder / FILE}, {HTML}", err=True)
 
     def _gains(self, fewer: Sequence[tuple[IntArray, Sequence[Record]]]) -> list[Gain]:
         if not fewer:
