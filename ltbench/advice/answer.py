@@ -113,7 +113,9 @@ def markdown(answer: Answer, pooled: Pooled) -> str:
         lines.append(f"| {escape(name_of(row))} | {_shown(pooled.score(row))} | {difference} |")
     lines += [
         "",
-        "95 % intervals, from resamples of the images of each class. Rows were chosen on other images than these.",
+        "95 % intervals, from resamples of the images of each class. Only the row of what each fold chose is free of the bias of",
+        "choosing: its classifiers were chosen and trained without the images on which they are tested. The other rows lead in some",
+        "folds, whose choice has seen images that other folds test, so their numbers may be too high.",
     ]
     if answer.folds > 1:
         lines += ["", "## What each fold chose", "", "| fold | techniques |", "|--:|---|"]
