@@ -21,10 +21,10 @@ import msgspec
 
 from ltbench import DataReport, Dataset, DatasetInfo, Images, Meta, SkippedFiles
 from ltbench.errors import DataError
+from ltbench.image_files.decode import RULES, Readings, Rules, decode, empty_images
+from ltbench.image_files.names import plain
 from ltbench_plugins.datasets._content import check_contrast, copies, fingerprint, moments, valid_fingerprint
-from ltbench_plugins.datasets._decode import RULES, Readings, Rules, decode, empty_images
 from ltbench_plugins.datasets._files import LeftOut
-from ltbench_plugins.datasets._names import plain
 
 _described: dict[str, DatasetInfo] = {}
 """Cache of descriptions by digest of the listing, for data roots that cannot be written."""

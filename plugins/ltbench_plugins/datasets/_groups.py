@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ltbench.errors import DataError, ParameterError
-from ltbench_plugins.datasets._names import plain, shuffled
+from ltbench.image_files.names import plain, shuffled
 
 TABLES = (".csv", ".tsv")
 _COLUMNS = ("path", "group")

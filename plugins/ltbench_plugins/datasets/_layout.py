@@ -8,9 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from ltbench.errors import DataError
+from ltbench.image_files.names import plain
 from ltbench_plugins.datasets._files import find_images, is_inside, one_each, strays, subfolders
 from ltbench_plugins.datasets._folders import Item, Skipped
-from ltbench_plugins.datasets._names import plain
 
 _LISTED = 5
 

@@ -12,7 +12,8 @@ import msgspec
 
 from ltbench import Dataset, Meta, hookimpl
 from ltbench.errors import DataError, ParameterError, nearest
-from ltbench_plugins.datasets._decode import WHITE, Rules
+from ltbench.image_files.decode import WHITE, Rules
+from ltbench.image_files.names import plain, shuffled
 from ltbench_plugins.datasets._files import is_inside, subfolders
 from ltbench_plugins.datasets._folders import Folders, Item, Listing, Skipped, find, or_other_root
 from ltbench_plugins.datasets._groups import draw_groups, group_of_each, pattern
@@ -30,7 +31,6 @@ from ltbench_plugins.datasets._layout import (
     with_linked,
     wrapped,
 )
-from ltbench_plugins.datasets._names import plain, shuffled
 
 TRAIN_NAMES = ("train", "training")
 VALID_NAMES = ("val", "valid", "validation")

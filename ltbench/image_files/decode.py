@@ -20,6 +20,7 @@ import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ltbench.errors import DataError
-from ltbench_plugins.datasets._grey import Refused, exact, is_number, white_is_zero
-from ltbench_plugins.datasets._names import plain
+from ltbench.image_files.grey import Refused, exact, is_number, white_is_zero
+from ltbench.image_files.names import plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -165,20 +166,15 @@ def decode(
 
     with_white: returns the label of the data set with a value for `white`; empty if it has no such parameter.
     """
-    import numpy as np
-
     refused: list[tuple[Path, Refused]] = []
     for image, file in zip(into, files, strict=True):
         try:
-            pixels = np.asarray(_read(file, rules, met)).reshape(rules.size, rules.size, rules.channels)
+            image[:] = read_image(file, rules, met)
         except Refused as why:
             refused.append((file, why))
             # Files without a known white do not count: the error suggests the highest value of all files.
             if sum(not one.white for _, one in refused) == _ENOUGH:
                 break
-            continue
-        image[:] = pixels.transpose(2, 0, 1)
-        met.images["flat"] += bool((pixels == pixels[0, 0]).all())
     if refused:
         raise _error(refused, with_white(met.highest))
 
@@ -198,14 +194,24 @@ def _error(refused: Sequence[tuple[Path, Refused]], whiter: str) -> DataError:
     )
 
 
-def _read(file: Path, rules: Rules, met: Readings) -> Image:
-    """Return the image of a file, mode L or RGB, [size, size]."""
+def read_image(source: Path | Image, rules: Rules, met: Readings) -> Bytes:
+    """Return the image of a file, or one in memory, as uint8 [channels, size, size]. Raises `Refused`."""
+    import numpy as np
+
+    pixels = np.array(_read(source, rules, met)).reshape(rules.size, rules.size, rules.channels)
+    met.images["flat"] += bool((pixels == pixels[0, 0]).all())
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _read(source: Path | Image, rules: Rules, met: Readings) -> Image:
+    """Return an image of mode L or RGB, [size, size]."""
     from PIL import Image
 
+    file = source if isinstance(source, Path) else Path(getattr(source, "filename", "") or "in memory")
     try:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            with Image.open(file, formats=formats()) as opened:
+            with Image.open(source, formats=formats()) if isinstance(source, Path) else nullcontext(source) as opened:
                 # Pillow keeps only the upper byte of 16-bit colour, but all bits of 16-bit grey.
                 deep_colour = ";16" in str(getattr(opened, "tile", "")) and not is_number(opened.mode)
                 if deep_colour and rules.white:

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from ltbench.errors import DataError
-from ltbench_plugins.datasets import _decode
+from ltbench.image_files import decode as decoding
+from ltbench.image_files.decode import Readings, Rules, decode, empty_images, read_image
 from ltbench_plugins.datasets._content import copies, moments
-from ltbench_plugins.datasets._decode import Readings, Rules, decode, empty_images
 
 SIZE = 8
 RAMP = np.linspace(0, 65535, SIZE * SIZE).astype(np.uint16).reshape(SIZE, SIZE)
@@ -230,7 +230,7 @@ def test_a_mode_without_a_conversion_is_refused(tmp_path: Path) -> None:
         read(file)
 
 
-FORMATS = ["jpg", "png", "tif", "webp", *(["avif"] if ".avif" in _decode.endings() else [])]
+FORMATS = ["jpg", "png", "tif", "webp", *(["avif"] if ".avif" in decoding.endings() else [])]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -305,20 +305,20 @@ def test_reading_ends_after_many_bad_files(tmp_path: Path) -> None:
     files = [tmp_path / f"{n}.png" for n in range(50)]
     for file in files:
         file.write_bytes(b"x")
-    with pytest.raises(DataError, match=f"nor can {_decode._ENOUGH - 1} others or more"):
+    with pytest.raises(DataError, match=f"nor can {decoding._ENOUGH - 1} others or more"):
         decode(files, np.zeros((50, 1, SIZE, SIZE), np.uint8), Rules(channels=1, size=SIZE), Readings())
 
 
 def test_formats_of_other_programs_are_not_opened() -> None:
-    assert {".png", ".jpg", ".jfif", ".jpe", ".pgm", ".ppm", ".bmp", ".webp", ".tif"} <= _decode.endings()
-    assert not _decode.endings() & {".eps", ".ps", ".pdf", ".wmf", ".mpg", ".h5"}
+    assert {".png", ".jpg", ".jfif", ".jpe", ".pgm", ".ppm", ".bmp", ".webp", ".tif"} <= decoding.endings()
+    assert not decoding.endings() & {".eps", ".ps", ".pdf", ".wmf", ".mpg", ".h5"}
 
 
 # --- arrays -------------------------------------------------------------------------------------------------------
 
 
 def test_large_arrays_are_mapped_from_a_file_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_decode, "_IN_MEMORY", 100)
+    monkeypatch.setattr(decoding, "_IN_MEMORY", 100)
     large = empty_images(3, Rules(channels=1, size=SIZE), tmp_path / "prepared")
     assert isinstance(large, np.memmap)
     assert list((tmp_path / "prepared").iterdir()) == []
@@ -349,3 +349,14 @@ def test_copies_are_counted_by_split_and_class() -> None:
         "2 of 5 training images are duplicates",
         "1 different training images occur in more than one class",
     ]
+
+
+def test_an_image_in_memory_is_read_as_its_file_is(tmp_path: Path) -> None:
+    rules = Rules(channels=3, size=SIZE)
+    image = Image.effect_noise((20, 13), 80).convert("RGBA")
+    image.putalpha(90)
+    image.save(tmp_path / "one.png")
+    of_file, of_image = (read_image(source, rules, Readings()) for source in (tmp_path / "one.png", image))
+    assert of_file.shape == (3, SIZE, SIZE)
+    np.testing.assert_array_equal(of_file, of_image)
+    assert image.mode == "RGBA"
