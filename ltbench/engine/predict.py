@@ -32,6 +32,7 @@ from ltbench.engine.subset import load
 from ltbench.engine.tensor_files import write_tensors
 from ltbench.engine.trained_network import trained_network
 from ltbench.errors import JobFailed
+from ltbench.jobs.prediction_file import BATCH
 from ltbench.stages import Model, View
 from ltbench.store.format import write_json
 from ltbench.suite.recipe import Recipe
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
 
 ViewImages = Callable[[Tensor], Tensor]
 """Images float [B, channels, size, size] -> the same shape."""
-
-_BATCH = 500
-"""Images per batch: 250 to 500 are fastest on a CPU; 2,000 take twice as long."""
 
 
 def predict(job: Job, context: Context) -> None:
@@ -65,19 +63,16 @@ def predict(job: Job, context: Context) -> None:
     model = context.registry.build_as(spec["model"], Model)
     recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
     with output_checks.naming_techniques(), reproducible(device):
-        view, view_images = _view(job.spec["view"], context.registry)
+        view, view_images = view_of(job.spec["view"], context.registry)
         normalise = normaliser(model, subset.info, device)
         network = trained_network(fit, context, subset.info, device)
 
-        @torch.inference_mode()
         def run(batch: Tensor) -> tuple[Tensor, ...]:
-            """Return logits [E, B, C] and, if they are asked for, features [E, B, D], float32; E is 1 without branches."""
-            viewed = view_images(normalise(batch.to(device).float().mul_(1 / 255)))
-            with autocast(recipe.precision, device):
-                results = outputs_of(network, viewed.contiguous(memory_format=torch.channels_last), features=features)
-            return tuple(result.float().cpu() for result in results)
+            return infer(
+                network, view_images(normalised(batch, normalise, device)), recipe.precision, features=features
+            )
 
-        first, *rest = torch.split(images, _BATCH)
+        first, *rest = torch.split(images, BATCH)
         with output_checks.leaving_no_state(model):
             first_results = run(first)
         branches, *taken = (torch.cat(parts, dim=1) for parts in zip(first_results, *map(run, rest), strict=True))
@@ -100,6 +95,22 @@ def predict(job: Job, context: Context) -> None:
             ],
         }
         write_json(folder / "meta.json", meta)
+
+
+def normalised(images: Tensor, normalise: ViewImages, device: torch.device) -> Tensor:
+    """Return images as networks and views get them, float [B, channels, size, size]. images: uint8 of the same shape."""
+    return normalise(images.to(device).float().mul_(1 / 255))
+
+
+@torch.inference_mode()
+def infer(network: nn.Module, images: Tensor, precision: str, *, features: bool) -> tuple[Tensor, ...]:
+    """Return logits [E, B, C] and, with `features`, features [E, B, D], float32 on the CPU; E is 1 without branches.
+
+    images: normalised, under a view.
+    """
+    with autocast(precision, images.device):
+        results = outputs_of(network, images.contiguous(memory_format=torch.channels_last), features=features)
+    return tuple(result.float().cpu() for result in results)
 
 
 def outputs_of(network: nn.Module, images: Tensor, *, features: bool) -> tuple[Tensor, ...]:
@@ -164,7 +175,7 @@ def _bias(layer: nn.Linear) -> Tensor:
     return torch.zeros(layer.out_features) if bias is None else bias.detach().float().cpu()
 
 
-def _view(spec: str | Mapping[str, Any], registry: Techniques) -> tuple[View | None, ViewImages]:
+def view_of(spec: str | Mapping[str, Any], registry: Techniques) -> tuple[View | None, ViewImages]:
     """Return the technique of a view (None for the identity) and a function that applies the view."""
     if isinstance(spec, str):
         return None, lambda images: images

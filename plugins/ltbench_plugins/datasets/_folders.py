@@ -90,6 +90,9 @@ class Folders(Dataset, frozen=True):
         """How files are read."""
         return Rules(channels=self.depth, size=self.size)
 
+    def reading(self, info: DatasetInfo) -> Rules:
+        return self.rules
+
     def with_white(self, white: float) -> str:
         """Return the label of this data set with another value of white; empty if it has no such parameter."""
         return ""
