@@ -117,9 +117,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How one job of a task ended."""
 
     key: str
-    status: Literal["done", "found", "busy", "failed", "died", "skipped"]
+    status: Literal["done", "found", "busy", "failed", "died", "skipped", "apart"]
     """`done`; `found`: already in the store; `busy`: another process is running it; `failed`: it raised; `died`: its
-    worker was killed or exceeded a limit; `skipped`: not started, because the worker died or a parent failed."""
+    worker was killed or exceeded a limit; `skipped`: not started, because the worker died or a parent failed; `apart`: it
+    has to run without the others of its stack, because one of them broke it."""
     error: Mapping[str, Any] | None = None
     """Of a job that failed or died: {"type", "message", "job", "log"}, as in its record."""
     seconds: float = 0.0

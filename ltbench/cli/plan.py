@@ -239,6 +239,7 @@ def _print(status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
             f"({status.passes_naive / status.passes:.1f}x saved)"
         )
     for kind, name in (
+        *([("features", "features")] if jobs["features"] else []),
         ("fit", "to train"),
         ("predict", "to predict"),
         ("cell", "to derive"),

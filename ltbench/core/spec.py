@@ -12,7 +12,7 @@ The specs:
     fit        {"kind": "fit", "protocol", "data", "bag": null | {"ensemble": technique, "number"},
                 "model": technique, "recipe": {...}, "seed", "segments": [segment, ...],
                 and where there is one: "finetune", "head", "branches": technique, "stream": sampler of the branches,
-                "teacher": fit; "selection": {"metric": technique, "number": its name, "best": "highest" | "lowest"} if the
+                "teacher": fit; "features": true if it trains on stored features; "selection": {"metric": technique, "number": its name, "best": "highest" | "lowest"} if the
                 state after the epoch with the best number on held-out images is taken (kind of the job: select)}
     segment    {"until": fraction, "sampler", "augment": technique | null, "mix": technique | null, "loss",
                 "weight": technique | null, "trainable": "all" | "classifier", "restart": bool, "lr_scale",
@@ -20,6 +20,8 @@ The specs:
                 and where there is one: "auxiliary", "update": technique; "augment_first": the augmentation that the
                 augmentation follows; "partner": sampler of the mix; "views": augmentations of the auxiliary;
                 where it is not the default: "weight_decay_scale", "classifier", "batch_norm", "max_norm"}
+    features   {"kind": "features", "protocol", "data": {"dataset": technique, "fingerprint"}, "model": technique,
+                "precision", "split": "train" | "test" | "valid", "view": as of a prediction, "part": number}
     predict    {"kind": "predict", "protocol", "fit": key, "split": "test" | "held_out" | "train",
                 "view": "identity" | {"technique": technique, "name"}, "features": true or omitted}
     cell       {"kind": "cell", "protocol", "members": [fit key, ...], "view": technique, "posthoc": technique | null,
@@ -141,14 +143,56 @@ def prediction_keys(
     ]
 
 
+FEATURE_PARTS = 8
+"""Jobs that share the images of a split: job p computes the features of images p, p + 8, and so on."""
+
+
+def features_specs(fit: Mapping[str, Any], split: str, view: object = "identity") -> list[Spec]:
+    """Return the specs of the features of a split under one view, one for each part of the images.
+
+    Features are those of a whole data set, so all subsets share them. fit: a spec of a fit that trains on features; split:
+    `train`, `test`, or `valid`, the data set's own validation split; view: as in the spec of a prediction.
+    """
+    data = fit["data"]
+    common = {
+        "kind": "features",
+        "protocol": PROTOCOL,
+        "data": {
+            "dataset": data["dataset"],
+            "fingerprint": data["held_out"] if split == "valid" else data["fingerprint"],
+        },
+        "model": fit["model"],
+        "precision": fit["recipe"]["precision"],
+        "split": split,
+        "view": view,
+    }
+    return [common | {"part": number} for number in range(FEATURE_PARTS)]
+
+
+def features_of_predict(fit: Mapping[str, Any], predict: Mapping[str, Any]) -> list[Spec]:
+    """Return the specs of the features from which a prediction is computed; none if it needs images.
+
+    A held-out share of the subset is among the training images of the data set. fit, predict: their specs.
+    """
+    if "features" not in fit:
+        return []
+    split = predict["split"]
+    if split == "held_out":
+        split = "valid" if isinstance(fit["data"].get("held_out"), str) else "train"
+    return features_specs(fit, split, predict["view"])
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A unit of work: creates the artefact or record `key` from `spec` and the artefacts `parents`."""
 
     key: str
     kind: str
-    """fit, predict, select or cell"""
+    """features, fit, predict, select or cell"""
     spec: Spec
     parents: tuple[str, ...] = ()
+    """Of a prediction, its fit comes first. Those of a fit are the one that it resumes from, or its features."""
+    together: str = ""
+    """For a fit: a name that it shares with those that can be trained with it in one stack; empty if it trains alone."""
     keep_state: bool = False
     """For a fit: whether to store optimiser and generators too, because other fits resume from it."""
     renew: bool = False

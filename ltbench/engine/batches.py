@@ -76,12 +76,15 @@ class Feed:
         recall: Recall | None = None,
     ) -> None:
         self._images = subset.images.to(device)
+        self._has_features = subset.images.is_floating_point()
         self._labels = subset.labels.to(device)
         self._counts = subset.counts.to(device)
         self._normalise = normalise
         self._streams = Streams(seed, device)
         self._recall = recall or _Nothing()
         self.order: EpochOrder | None = None
+        self.gather: Callable[[Tensor], Tensor] | None = None
+        """Returns the features of images by index, where several trainings share them; see `HeadStack`."""
         self._partner, self._second = PartnerStream(), PartnerStream()
         self._share: Share | None = None
         self._reading = Reading(None)
@@ -126,13 +129,22 @@ class Feed:
         if reading != self._reading:
             self._reading, self._read_images = reading, reader(self._images, reading)
         self._read, self._transform = self._read_images, self._normalise
+        if self._has_features:
+            self.use_features(self._images)
         self._mix, self._places = mix, places
         self._views = [None if view is None else reader(self._images, view) for view in views]
-        self._check_outputs(reading.augment, mix)
+        if not self._has_features:
+            self._check_outputs(reading.augment, mix)
 
     def use_features(self, rows: Tensor) -> None:
         """Return these features, float [N, D] with a row per training image, instead of images in this segment."""
-        self._read, self._transform = lambda indices, _tell, _stream: rows[indices], lambda rows: rows
+        gather = self.gather or (lambda indices: rows[indices])
+        self._read, self._transform = lambda indices, _tell, _stream: gather(indices), lambda rows: rows
+
+    def unaugmented(self, indices: Tensor) -> Tensor:
+        """Return training images as the network takes them, without augmentation, or their features. indices: int64 [B]."""
+        images = self._images[indices]
+        return images if self._has_features else self.normalised(images.float().mul_(1 / 255))
 
     def unaugmented_images(self) -> Iterator[Tensor]:
         """Yield all training images in stored order, in batches: normalised, channels_last, without augmentation."""
@@ -217,7 +229,7 @@ class Feed:
 
     @property
     def images(self) -> Tensor:
-        """All training images, uint8 [N, channels, size, size]."""
+        """All training images, uint8 [N, channels, size, size], or their features, float [N, D]."""
         return self._images
 
     @property
@@ -226,8 +238,8 @@ class Feed:
         return self._labels
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Return images in [0, 1] as the network takes them."""
-        return _channels_last(self._normalise(images))
+        """Return images in [0, 1] as the network takes them; features as they are."""
+        return images if self._has_features else _channels_last(self._normalise(images))
 
     @property
     def image_count(self) -> int:

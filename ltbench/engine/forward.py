@@ -38,11 +38,14 @@ class Forward:
         self._network, self._branches, self._precision = network, branches, precision
         self._needs_features = features
         self.layers = classifiers_of(network)
-        self._on_features = False
+        self._classify: Callable[[Tensor], Tensor] | None = None
 
-    def use_features(self) -> None:
-        """From now on, batches are features float [B, D] for the classifier, instead of images."""
-        self._on_features = True
+    def use_features(self, classify: Callable[[Tensor], Tensor] | None = None) -> None:
+        """From now on, batches are features float [B, D] for the classifier, instead of images.
+
+        classify: returns the logits float [B, C] of features in its place; see `HeadStack`.
+        """
+        self._classify = classify or self.layers[0]
 
     def __call__(self, images: Tensor, moment: Moment, second: Tensor | None = None) -> Outputs:
         """Return the outputs for a batch. second: images of the second stream, for branches that have one."""
@@ -103,8 +106,8 @@ class Forward:
         """Return logits [B, C], those of branches [E, B, C], and features [E, B, D] if they are needed."""
         if isinstance(self._network, BranchedNetwork):
             return self._network.run(images, second)
-        if self._on_features:
-            return self.layers[0](images), images[None]
+        if self._classify is not None:
+            return self._classify(images), images[None]
         if not self._needs_features:
             return self._network(images), None
         with input_of(self.layers[0]) as taken:

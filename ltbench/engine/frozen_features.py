@@ -1,17 +1,20 @@
-"""Features of a frozen backbone, computed once for all training images.
+"""Features of a frozen backbone, computed once for all training images of a fit.
 
 If a segment trains only the classifier and images are not augmented, the classifier gets the same features in every
-epoch. Computing them once makes a step as cheap as one of a linear model.
+epoch. Computing them once makes a step as cheap as one of a linear model. The features of a backbone that no fit trains
+are those of `ltbench.engine.features`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from ltbench.engine.batches import Feed
 
 Precision = Callable[[], AbstractContextManager[object]]
 """Returns the context of a forward pass."""
@@ -19,15 +22,15 @@ _MAX_TABLE_BYTES = 4 << 30
 """Maximum size of the feature table. It must not depend on free memory, because using a table changes the last bits."""
 
 
-def features_of(network: nn.Module, images: Iterable[Tensor], count: int, precision: Precision) -> Tensor | None:
+def features_of(network: nn.Module, feed: Feed, precision: Precision) -> Tensor | None:
     """Return the inputs of a frozen network's classifier for all images, float [count, D].
 
-    images: all training images, in batches, as the network takes them. Returns None if features cannot replace the
-    images: the network does more after the classifier, the classifier does not take one row per image, the backbone is
+    feed: of the training. Returns None if features cannot replace the images: the network does more after the classifier, the classifier does not take one row per image, the backbone is
     random, or the table is too large.
     """
     head: nn.Module = network.get_classifier()  # type: ignore[operator]
     inputs: list[tuple[Any, ...]] = []
+    count = feed.image_count
     was_training = head.training
     handle = head.register_forward_pre_hook(lambda _module, args: inputs.append(args))
     table: Tensor | None = None
@@ -35,7 +38,7 @@ def features_of(network: nn.Module, images: Iterable[Tensor], count: int, precis
     head.eval()  # dropout of the classifier itself is no reason to refuse: it acts on the features in each step
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]), precision():
-            for batch in images:
+            for batch in feed.unaugmented_images():
                 inputs.clear()
                 logits = network(batch)
                 rows = _input_rows(inputs, len(batch))

@@ -23,6 +23,6 @@ class InitialImages:
         self._order = torch.randperm(feed.image_count, generator=stream).to(feed.labels.device)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield images float [B, channels, size, size], normalised and not augmented, and labels int64 [B]."""
+        """Yield images float [B, channels, size, size], normalised and not augmented, or features; and labels int64 [B]."""
         for indices in torch.split(self._order, _BATCH):
-            yield self._feed.normalised(self._feed.images[indices].float().mul_(1 / 255)), self._feed.labels[indices]
+            yield self._feed.unaugmented(indices), self._feed.labels[indices]

@@ -23,7 +23,7 @@ from ltbench.errors import JobFailed, MissingExtra
 from ltbench.stages import TimmNetwork
 
 if TYPE_CHECKING:
-    from ltbench.engine.predict import ViewImages
+    from ltbench.engine.views import ViewImages
     from ltbench.stages import FloatArray
 
 _EXAMPLES = 2

@@ -17,12 +17,19 @@ from ltbench.stages import DatasetInfo, Model
 def build(model: Model, info: DatasetInfo, seed: int, device: torch.device, *, trained: bool = False) -> nn.Module:
     """Return the network of `model` with the initial weights of `seed`, channels_last, on the device.
 
-    trained: whether its weights are read from a file afterwards, so that pretrained ones are not needed. Raises `JobFailed` if the model returns no network, or a network without `get_classifier()`.
+    trained: whether its weights are read from a file afterwards, so that pretrained ones are not needed. Raises
+    `JobFailed` if the model returns no network, or a network without `get_classifier()`.
     """
+    return build_for(model, info.channels, info.size, len(info.classes), seed, device, trained=trained)
+
+
+def build_for(
+    model: Model, channels: int, size: int, classes: int, seed: int, device: torch.device, *, trained: bool = False
+) -> nn.Module:
+    """Return what `build` does, for images of this shape and this number of classes."""
     # Always initialised on the CPU, so that the initial weights do not depend on the device.
     with seeded(seed, "init", torch.device("cpu")), output_checks.leaving_no_state(model):
-        build_one = model.rebuild if trained else model.build
-        network = build_one(info.channels, info.size, len(info.classes))
+        network = (model.rebuild if trained else model.build)(channels, size, classes)
     if not isinstance(network, nn.Module):
         raise output_checks.wrong_output(model, output_checks.describe(network), "a torch.nn.Module")
     get = getattr(network, "get_classifier", None)
@@ -87,8 +94,12 @@ def measure(model: Model, network: nn.Module, info: DatasetInfo) -> int:
 
     Raises `JobFailed` if the network fails on an image or does not return logits, float [1, classes].
     """
-    device = next(network.parameters()).device
-    image = torch.zeros(1, info.channels, info.size, info.size, device=device)
+    return measure_for(model, network, (info.channels, info.size, info.size), len(info.classes))
+
+
+def measure_for(model: Model, network: nn.Module, shape: tuple[int, ...], classes: int) -> int:
+    """Return what `measure` does, for inputs float [1, *shape]."""
+    image = torch.zeros(1, *shape, device=next(network.parameters()).device)
     try:
         with output_checks.leaving_no_state(model):
             macs, logits = multiply_adds(network, image)
@@ -96,8 +107,8 @@ def measure(model: Model, network: nn.Module, info: DatasetInfo) -> int:
         raise
     except Exception as error:
         raise JobFailed(
-            f"the network of model '{model.label}' fails on an image {list(image.shape[1:])}: {error}",
+            f"the network of model '{model.label}' fails on an image {list(shape)}: {error}",
             where=type(model).__module__,
         ) from error
-    output_checks.check_tensor(model, "logits", logits, None, [1, len(info.classes)])
+    output_checks.check_tensor(model, "logits", logits, None, [1, classes])
     return macs

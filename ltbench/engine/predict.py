@@ -12,36 +12,36 @@ A view gets normalised images, as the network does; a view that needs pixels has
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import torch
 from torch import Tensor, nn
 
-from ltbench.core.spec import Job
+from ltbench.core.spec import Job, Spec
 from ltbench.engine import output_checks
 from ltbench.engine.branched_network import BranchedNetwork
 from ltbench.engine.determinism import autocast, reproducible
 from ltbench.engine.environment import environment
+from ltbench.engine.features import features_to_predict
 from ltbench.engine.fit import training_subset
 from ltbench.engine.modules import input_of
 from ltbench.engine.network import normaliser
 from ltbench.engine.structure import classifier_of, classifiers_of
 from ltbench.engine.subset import load
 from ltbench.engine.tensor_files import write_tensors
-from ltbench.engine.trained_network import trained_network
+from ltbench.engine.trained_network import trained_classifier, trained_network
+from ltbench.engine.views import ViewImages, view_of
 from ltbench.errors import JobFailed
 from ltbench.jobs.prediction_file import BATCH
-from ltbench.stages import Model, View
+from ltbench.stages import Model
 from ltbench.store.format import write_json
 from ltbench.suite.recipe import Recipe
 
 if TYPE_CHECKING:
     from ltbench.executor import Context, Techniques
-
-ViewImages = Callable[[Tensor], Tensor]
-"""Images float [B, channels, size, size] -> the same shape."""
 
 
 def predict(job: Job, context: Context) -> None:
@@ -54,23 +54,24 @@ def predict(job: Job, context: Context) -> None:
     began = time.perf_counter()
     device, fit = torch.device(context.device), job.spec["fit"]
     spec = context.store.meta(fit)["spec"]
-    subset, features = load(spec["data"], context.registry, context.data_root), job.spec.get("features", False)
-    if job.spec["split"] == "train":
-        bag = training_subset(spec, context)
-        images, labels = bag.images, bag.labels
-    else:
-        images, labels = subset.split(job.spec["split"])
+    features, split = job.spec.get("features", False), job.spec["split"]
+    on_features = spec.get("features", False)
     model = context.registry.build_as(spec["model"], Model)
     recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
     with output_checks.naming_techniques(), reproducible(device):
         view, view_images = view_of(job.spec["view"], context.registry)
-        normalise = normaliser(model, subset.info, device)
-        network = trained_network(fit, context, subset.info, device)
+        if on_features:
+            images, labels, info = features_to_predict(spec, job.spec, context)
+            network = trained_classifier(fit, context, info, device)
+            prepare: ViewImages = _unchanged
+        else:
+            subset = training_subset(spec, context) if split == "train" else load(*_where(spec, context))
+            images, labels = (subset.images, subset.labels) if split == "train" else subset.split(split)
+            network = trained_network(fit, context, subset.info, device)
+            prepare = prepared(normaliser(model, subset.info, device), view_images)
 
         def run(batch: Tensor) -> tuple[Tensor, ...]:
-            return infer(
-                network, view_images(normalised(batch, normalise, device)), recipe.precision, features=features
-            )
+            return infer(network, prepare(batch.to(device)), recipe.precision, features=features)
 
         first, *rest = torch.split(images, BATCH)
         with output_checks.leaving_no_state(model):
@@ -97,19 +98,32 @@ def predict(job: Job, context: Context) -> None:
         write_json(folder / "meta.json", meta)
 
 
-def normalised(images: Tensor, normalise: ViewImages, device: torch.device) -> Tensor:
-    """Return images as networks and views get them, float [B, channels, size, size]. images: uint8 of the same shape."""
-    return normalise(images.to(device).float().mul_(1 / 255))
+def _where(spec: Spec, context: Context) -> tuple[Any, Techniques, Path]:
+    return spec["data"], context.registry, context.data_root
+
+
+def _unchanged(features: Tensor) -> Tensor:
+    return features
+
+
+def prepared(normalise: ViewImages, view_images: ViewImages) -> ViewImages:
+    """Return a function from bytes [B, channels, size, size] to what the network takes.
+
+    normalise: as `normaliser` returns it; view_images: of a view.
+    """
+    return lambda batch: view_images(normalise(batch.float().mul_(1 / 255))).contiguous(
+        memory_format=torch.channels_last
+    )
 
 
 @torch.inference_mode()
-def infer(network: nn.Module, images: Tensor, precision: str, *, features: bool) -> tuple[Tensor, ...]:
+def infer(network: nn.Module, prepared: Tensor, precision: str, *, features: bool) -> tuple[Tensor, ...]:
     """Return logits [E, B, C] and, with `features`, features [E, B, D], float32 on the CPU; E is 1 without branches.
 
-    images: normalised, under a view.
+    prepared: what the network takes.
     """
-    with autocast(precision, images.device):
-        results = outputs_of(network, images.contiguous(memory_format=torch.channels_last), features=features)
+    with autocast(precision, prepared.device):
+        results = outputs_of(network, prepared, features=features)
     return tuple(result.float().cpu() for result in results)
 
 
@@ -173,22 +187,3 @@ def linear_classifier(
 def _bias(layer: nn.Linear) -> Tensor:
     bias: Tensor | None = layer.bias
     return torch.zeros(layer.out_features) if bias is None else bias.detach().float().cpu()
-
-
-def view_of(spec: str | Mapping[str, Any], registry: Techniques) -> tuple[View | None, ViewImages]:
-    """Return the technique of a view (None for the identity) and a function that applies the view."""
-    if isinstance(spec, str):
-        return None, lambda images: images
-    technique = registry.build_as(spec["technique"], View)
-    with output_checks.leaving_no_state(technique):
-        views = technique.views()
-    if spec["name"] not in views:
-        raise output_checks.wrong_output(technique, f"views {', '.join(views)}", f"a view named {spec['name']}")
-    view = views[spec["name"]]
-
-    def view_images(images: Tensor) -> Tensor:
-        with output_checks.naming_techniques(technique), output_checks.leaving_no_state(technique):
-            viewed = view(images)
-        return output_checks.check_tensor(technique, "images", viewed, images.dtype, list(images.shape))
-
-    return technique, view_images

@@ -11,8 +11,9 @@ from ltbench.core.spec import Spec, stream_seed
 from ltbench.engine import output_checks
 from ltbench.engine.branched_network import BranchedNetwork
 from ltbench.engine.determinism import seeded
+from ltbench.engine.feature_network import FeatureNetwork, backbone_of, classifier_alone
 from ltbench.engine.modules import evaluating, replace_module
-from ltbench.engine.network import build
+from ltbench.engine.network import build, measure, measure_for
 from ltbench.engine.parameter_groups import ParameterRules
 from ltbench.executor import Techniques
 from ltbench.stages import Branches, DatasetInfo, Finetune, Head, Model, Sampler, Technique
@@ -34,6 +35,8 @@ class Structure:
         self.branches = None if "branches" not in spec else registry.build_as(spec["branches"], Branches)
         self.second = None if "stream" not in spec else registry.build_as(spec["stream"], Sampler)
         """The sampler of the second stream of the branches."""
+        self.on_features: bool = spec.get("features", False)
+        """Whether the network gets features, and is only the classifier."""
         self.rules = ParameterRules()
         """Which parameters of the network that was built last learn."""
         self._images: Batches | None = None
@@ -48,11 +51,13 @@ class Structure:
     ) -> nn.Module:
         """Return the network with the initial weights of the fit's seed, channels_last, on the device.
 
-        counts: int64 [C]; images: training images on the device, for the weights that depend on them; None leaves those
-        as they are. Raises `JobFailed` if a technique returns something wrong, or the network lacks what one needs.
+        counts: int64 [C]; images: training images on the device, or their features, for the weights that depend on them;
+        None leaves those as they are. Raises `JobFailed` if a technique returns something wrong, or the network lacks what one needs.
         """
         self.rules, self._images = ParameterRules(), images
-        if self.branches is None:
+        if self.on_features:
+            network = self._classifier_alone(info, counts, device)
+        elif self.branches is None:
             network = self._one(info, counts, device, 0)
         else:
             network = self._branched(self.branches, info, counts, device)
@@ -103,6 +108,26 @@ class Structure:
         if classifier_of(network) is not new:
             raise output_checks.wrong_output(self.model, "a classifier that is no part of its network",
                                              f"one that head '{head.label}' can replace")  # fmt: skip
+
+    def _classifier_alone(self, info: DatasetInfo, counts: Tensor, device: torch.device) -> nn.Module:
+        """Return the network of a fit that trains on features."""
+        network = FeatureNetwork(classifier_alone(self.model, info, self.seed))
+        if self.head is not None:
+            self._replace_classifier(self.head, network, len(info.classes), counts, self.seed)
+        network.to(device)
+        if self._images is not None and self.finetune is not None and _initialises(self.finetune):
+            self._initialise(self.finetune, network, self._images)
+        return network
+
+    def size(self, network: nn.Module, info: DatasetInfo) -> tuple[int, int]:
+        """Return the multiply-adds per image and the parameters of a network, with a backbone that it is without."""
+        parameters = sum(p.numel() for p in network.parameters())
+        if not self.on_features:
+            return measure(self.model, network, info), parameters
+        backbone = backbone_of(self.model, info.channels, info.size, len(info.classes))
+        width = feature_width(classifier_of(network)) or backbone.width
+        macs = measure_for(self.model, network, (width,), len(info.classes))
+        return backbone.macs + macs, backbone.parameters + parameters
 
     def _branched(self, branches: Branches, info: DatasetInfo, counts: Tensor, device: torch.device) -> nn.Module:
         with output_checks.leaving_no_state(branches):

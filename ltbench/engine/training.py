@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -22,12 +22,12 @@ from ltbench.engine.hidden_mix import places
 from ltbench.engine.initial_images import InitialImages
 from ltbench.engine.learning_curve import Curve
 from ltbench.engine.memory import Memory, adaptive
-from ltbench.engine.modules import evaluating
 from ltbench.engine.moving_average import moving_average
-from ltbench.engine.network import measure, normaliser, set_trainable
+from ltbench.engine.network import normaliser, set_trainable
 from ltbench.engine.objective import count_correct
 from ltbench.engine.optimizer import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
 from ltbench.engine.phase_changes import begin_phase, change_classifiers, fold_factors
+from ltbench.engine.probing import probed
 from ltbench.engine.schedule import learning_rates, moment, spans
 from ltbench.engine.segment import Segment
 from ltbench.engine.slow_network import SlowNetwork
@@ -78,7 +78,7 @@ class Training:
         self._another: Callable[..., nn.Module] = lambda seed, *images: Structure(
             spec | {"seed": seed}, registry
         ).build(subset.info, self.counts, device, *images)
-        self.macs = measure(self.model, self.network, subset.info)
+        self.macs, self.parameters = self.structure.size(self.network, subset.info)
         width = feature_width(classifiers_of(self.network)[0])
         self.memory = Memory(self.segments, width, self.counts, spec["seed"])
         self.slow: SlowNetwork | None = None
@@ -92,6 +92,8 @@ class Training:
         """The network with the weights that predict: the last ones, or their average."""
         normalise = normaliser(self.model, subset.info, device)
         self.feed = Feed(subset, normalise, spec["seed"], device, self.memory)
+        self.classify: Callable[[Tensor], Tensor] | None = None
+        """Returns the logits of features, in place of the classifier; see `HeadStack`."""
         self.curve = Curve(device)
         self.steps = self.samples = 0
         self.seconds = 0.0
@@ -103,6 +105,14 @@ class Training:
         weight is not finite.
         """
         began = time.perf_counter()
+        total = sum(map(len, self.spans))
+        for _ in self.walk():
+            if self.steps < total:
+                after_step(self)
+        self.seconds += time.perf_counter() - began
+
+    def walk(self) -> Iterator[None]:
+        """Do the steps that are not done yet, and yield after each. Raises as `run` does."""
         if not sum(map(len, self.spans)):
             raise JobFailed("the training has no steps", where="recipe", fix="set more epochs or steps")
         if not self.steps and self.structure.looks_at_images:
@@ -111,12 +121,11 @@ class Training:
         for number, span in enumerate(self.spans):
             if done < len(span):
                 self._start_segment(number, resumed=done > 0)
-                self._run_segment(number, span.first + done, after_step)
+                yield from self._run_segment(number, span.first + done)
             done = max(done - len(span), 0)
         # The loss of a step is computed before its update, so the last update is only visible in the weights.
         if not all(bool(values.isfinite().all()) for values in self.predictor.state_dict().values()):
             raise JobFailed("weights are not finite after the last step", where=str(self.segments[-1]))
-        self.seconds += time.perf_counter() - began
 
     def _initialise(self) -> None:
         """Set the initial weights that depend on training images; a resumed training has them."""
@@ -194,16 +203,18 @@ class Training:
         """Return the network, and its moving average if the recipe has one."""
         return [self.network] if self.average is None else [self.network, self.predictor]
 
-    def _run_segment(self, number: int, start: int, after_step: Callable[[Training], None]) -> None:
+    def _run_segment(self, number: int, start: int) -> Iterator[None]:
         segment, span = self.segments[number], self.spans[number]
         rates = learning_rates(self.recipe, span, restart=segment.restart, scale=segment.lr_scale)
-        optimizer, feed, total = self.optimizer, self.feed, sum(map(len, self.spans))
+        optimizer, feed = self.optimizer, self.feed
         told = Step.needs_features(segment)
         teacher = self.teacher if told else None
         forward = Forward(self.network, self.structure.branches, self._precision, features=told, teacher=teacher)
         before_average = self._steps_before_average(number)
         usable = segment.has_fixed_images and self.slow is None and teacher is None
-        if usable and (features := self._features()) is not None:
+        if self.structure.on_features:
+            forward.use_features(self.classify)
+        elif usable and (features := features_of(self.network, feed, self._precision)) is not None:
             feed.use_features(features)
             forward.use_features()
         work = Step(
@@ -223,36 +234,22 @@ class Training:
                 self._end_epoch(segment, moment(span, step + 1, batches, restart=segment.restart))
             if step + 1 == span.last:
                 self._end_segment(number)
-            if self.steps < total:
-                after_step(self)
+            yield
 
     def _end_epoch(self, segment: Segment, following: Moment) -> None:
         """Let techniques look at the epoch that ended. following: the moment of the next step."""
         self.memory.after_epoch(segment, following)
         for technique in adaptive(segment):
             if type(technique).probe is not Adaptive.probe:
-                self.memory.probe(technique, self._probe(technique, following))
-
-    def _probe(self, technique: Adaptive, following: Moment) -> object:
-        stream = generator(stream_seed(self.seed, f"probe {following.step}"), technique.stage, self.device)
-        with evaluating(self.network), torch.no_grad():
-            state = self.memory.state_of(technique)
-            return technique.probe(self._predict, self.feed.images, self.feed.labels, state, following, stream)
-
-    def _predict(self, images: Tensor) -> Tensor:
-        """Return the logits of images in [0, 1], for a technique that probes the network."""
-        with self._precision():
-            logits: Tensor = self.network(self.feed.normalised(images))
-        return logits.float()
+                stream = generator(stream_seed(self.seed, f"probe {following.step}"), technique.stage, self.device)
+                state = self.memory.state_of(technique)
+                found = probed(technique, self.network, self.feed, self._precision, state, following, stream)
+                self.memory.probe(technique, found)
 
     def _steps_before_average(self, number: int) -> int:
         """Return the number of steps before the segment with which the current average began."""
         starts = [n for n, segment in enumerate(self.segments[: number + 1]) if segment.average == "restart"]
         return sum(map(len, self.spans[: starts[-1]])) if starts else 0
-
-    def _features(self) -> Tensor | None:
-        """Return the features of all training images, or None if the backbone has to run in every step."""
-        return features_of(self.network, self.feed.unaugmented_images(), self.feed.image_count, self._precision)
 
     def _record_step(self, number: int, step: int, loss: Tensor, logits: Tensor, batch: Mixed, rate: float) -> None:
         """Record a finished step; raise `JobFailed` if its loss is not finite."""

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib
 import inspect
+import itertools
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from ltbench.core.spec import Job, label_of, techniques_in
 from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import JobFailed, LtbenchError, StateChanged, StoreError
 from ltbench.executor import WORK, Outcome, Work
+from ltbench.executors.execute import execute_together
 from ltbench.store.training_states import remove_states
 
 if TYPE_CHECKING:
@@ -75,18 +77,76 @@ def perform(jobs: Sequence[Job], context: Context, work: Work) -> Iterator[Outco
     """Run the jobs in order and yield their outcomes.
 
     A job is skipped if a parent in the task failed. All remaining jobs are skipped if the disk is full or a technique
-    has changed the state of the process.
+    has changed the state of the process. Neighbours of one stack run together.
     """
     unsuccessful: set[str] = set()
     stopped = False
-    for job in jobs:
-        skipped = stopped or unsuccessful.intersection(job.reads)
-        outcome = Outcome(key=job.key, status="skipped") if skipped else _perform(job, context, work)
-        if outcome.status not in ("done", "found"):
-            unsuccessful.add(job.key)
-        full = outcome.store_error is not None and atomic_files.is_disk_full(outcome.store_error)
-        stopped = stopped or full or outcome.changed
-        yield outcome
+    for together, neighbours in itertools.groupby(jobs, key=lambda job: job.together):
+        group = list(neighbours)
+        stacked = bool(together) and len(group) > 1 and not stopped and inspect.unwrap(work) is resolve(WORK)
+        outcomes = (
+            _perform_together(group, context)
+            if stacked
+            else (
+                Outcome(key=job.key, status="skipped")
+                if stopped or unsuccessful.intersection(job.reads)
+                else _perform(job, context, work)
+                for job in group
+            )
+        )
+        for outcome in outcomes:
+            if outcome.status not in ("done", "found"):
+                unsuccessful.add(outcome.key)
+            full = outcome.store_error is not None and atomic_files.is_disk_full(outcome.store_error)
+            stopped = stopped or full or outcome.changed
+            yield outcome
+
+
+def _perform_together(jobs: Sequence[Job], context: Context) -> list[Outcome]:
+    """Run the fits of a stack. If anything goes wrong that is not the error of one of them, they have to run apart."""
+    started = time.perf_counter()
+    store = context.store
+    outcomes: dict[str, Outcome] = {}
+    left = ""
+    with contextlib.ExitStack() as leases:
+        mine: list[Job] = []
+        for job in jobs:
+            lease = store.lease(job.key)
+            if lease is None:
+                outcomes[job.key] = Outcome(key=job.key, status="busy")
+                continue
+            leases.enter_context(lease)
+            if finished(job, store):
+                outcomes[job.key] = Outcome(key=job.key, status="found")
+            else:
+                mine.append(job)
+        warm_up(context.device)
+        state = ProcessState(generators=True)
+        forget_calls()
+        failed: dict[str, Exception] = {}
+        broken = False
+        try:
+            failed = execute_together(mine, context)
+        except BaseException as error:  # a plugin may raise anything
+            if is_request_to_stop(error):
+                raise
+            broken = True
+        changes, still = state.restore()
+        broken = (
+            broken or bool(changes) or any(isinstance(error, StateChanged | StoreError) for error in failed.values())
+        )
+        seconds = (time.perf_counter() - started) / max(len(mine), 1)
+        for job in mine:
+            if broken:
+                store.discard(job.key)
+                left = left or written(still)
+                outcomes[job.key] = Outcome(key=job.key, status="apart", changed=bool(changes), left=written(still))
+            elif job.key in failed:
+                why = described(failed[job.key], job, context.registry)
+                outcomes[job.key] = Outcome(key=job.key, status="failed", error=why, seconds=seconds)
+            else:
+                outcomes[job.key] = Outcome(key=job.key, status="done", seconds=seconds)
+    return [outcomes[job.key] for job in jobs]
 
 
 def _perform(job: Job, context: Context, work: Work) -> Outcome:

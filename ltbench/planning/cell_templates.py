@@ -72,5 +72,7 @@ class Part:
         self.passes_naive = 0.0
         self.fits = SharedFits()
         self.predicts: dict[str, Job] = {}
+        self.features: dict[str, Job] = {}
+        """Features from which predictions are computed."""
         self.cells: dict[str, tuple[Job, Setting]] = {}
         self.notes: dict[str, None] = {}

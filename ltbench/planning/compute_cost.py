@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ltbench.core.spec import Spec
+from ltbench.core.spec import FEATURE_PARTS, Spec
+from ltbench.stages import DatasetInfo
 
 STEP = 3.0
 """Passes of a training step on one image."""
@@ -27,7 +28,7 @@ def training_passes(fit: Spec, images: int, start: float = 0.0, repeats: Repeats
 
     images: size of the training subset; start: share of the training done by an earlier fit; repeats: of the updates. A
     teacher makes a forward pass in each step. With it, or with branches, there are no features to train on instead of
-    images.
+    images. A fit that trains on stored features makes no pass.
     """
     recipe = fit["recipe"]
     # Specs leave out defaults; 128 is the default of `Recipe`.
@@ -38,10 +39,18 @@ def training_passes(fit: Spec, images: int, start: float = 0.0, repeats: Repeats
         if share > 0:
             # The engine computes the features of unaugmented images once and trains on those.
             step = STEP * (images_per_image(segment) + ("stream" in fit)) + ("teacher" in fit)
+            if "features" in fit:
+                continue
             cached = has_fixed_images(segment) and not fit.keys() & {"teacher", "branches"}
             total += images if cached else repeats(segment) * step * whole * share
         before = segment["until"]
     return total
+
+
+def feature_passes(features: Spec, info: DatasetInfo) -> float:
+    """Return the passes of a job that computes features: the images of its part."""
+    counts = {"train": info.train_counts, "test": info.test_counts, "valid": info.valid_counts}[features["split"]]
+    return float(len(range(features["part"], sum(counts), FEATURE_PARTS)))
 
 
 def images_per_image(segment: Mapping[str, Any]) -> int:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ltbench.core.spec import PROTOCOL, Spec
 from ltbench.planning.combinations import Combination, ordered, reason_left_out
 from ltbench.planning.compute_cost import Repeats, training_passes
+from ltbench.planning.feature_jobs import trains_on_features
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting
 from ltbench.planning.suitability import CannotBePlanned, choosy_techniques, reason_against
@@ -17,11 +18,14 @@ from ltbench.stages import (
     MEMBER_STAGES,
     NETWORK_STAGES,
     TRAINING_STAGES,
+    Augment,
     Auxiliary,
     Branches,
     Ensemble,
+    Finetune,
     Loss,
     Member,
+    Model,
     Phase,
     Regime,
 )
@@ -66,21 +70,34 @@ class Members:
     ) -> None:
         """regime: of a combination; watch: the context of the first call of a technique; parse, spec: as in `Registry`."""
         self._builder, self._regime, self._watch, self._parse, self._spec = builder, regime, watch, parse, spec
-        self._known: dict[tuple[Combination, str, bool], tuple[Segments, list[Segments]]] = {}
+        self._known: dict[tuple[Combination, str, bool, bool], tuple[Segments, list[Segments]]] = {}
 
     def forget(self) -> None:
         """Forget the trajectories of earlier combinations."""
         self._known.clear()
 
-    def trajectory(self, combination: Combination, setting: Setting, recipe: Recipe) -> tuple[Segments, list[Segments]]:
-        """Return `SegmentBuilder.trajectory`, built once for the settings and members that have the same."""
-        augment, averaged = recipe.augment or setting.augment, recipe.ema is not None
-        key = combination, augment, averaged
+    def trajectory(
+        self, combination: Combination, setting: Setting, recipe: Recipe, model: str = ""
+    ) -> tuple[Segments, list[Segments]]:
+        """Return `SegmentBuilder.trajectory`, built once for the settings and members that have the same.
+
+        model: of a member that has another one than the setting.
+        """
+        averaged, frozen = recipe.ema is not None, self._model(setting, model).is_frozen
+        augment = recipe.augment or ("" if frozen else setting.augment)
+        key = combination, augment, averaged, frozen
         if key not in self._known:
             regime = self._regime(combination)
             with self._watch(regime):
-                self._known[key] = self._builder.trajectory(combination, regime, augment, averaged=averaged)
+                self._known[key] = self._builder.trajectory(
+                    combination, regime, augment, averaged=averaged, frozen=frozen
+                )
         return self._known[key]
+
+    def _model(self, setting: Setting, model: str = "") -> Model:
+        technique = self._parse(model or setting.labels["model"], "model")
+        assert isinstance(technique, Model)
+        return technique
 
     def fits(
         self, combination: Combination, ensemble: Ensemble, members: Sequence[Member], setting: Setting, recipe: Recipe
@@ -115,7 +132,9 @@ class Members:
     def _fit(
         self, combination: Combination, ensemble: Ensemble, member: Member, setting: Setting, recipe: Recipe
     ) -> MemberFit:
-        segments, foreseen = self.trajectory(combination, setting, recipe)
+        segments, foreseen = self.trajectory(combination, setting, recipe, member.model)
+        model = self._model(setting, member.model)
+        _check_finetune(combination, model)
         self._check_branches(combination)
         _check_replacements(combination, self._regime(combination), self._parse)
         spec: Spec = {
@@ -123,20 +142,25 @@ class Members:
             "protocol": PROTOCOL,
             "data": setting.data,
             "bag": None if member.bag is None else {"ensemble": self._spec(ensemble), "number": member.bag},
-            "model": self._spec(self._parse(member.model, "model")) if member.model else setting.model,
+            "model": self._spec(model),
             "recipe": recipe_spec(recipe),
             "seed": member.seed_offset,
         }
         teacher = None
         taught = _teacher_combination(combination, self._regime(combination).phases(), self._parse)
         if taught is not None:
-            parts = self.trajectory(taught, setting, recipe)
+            parts = self.trajectory(taught, setting, recipe, member.model)
             self._check_branches(taught)
             _check_replacements(taught, self._regime(taught), self._parse)
             teacher = MemberFit(spec | self._network(taught), *parts, self._choosy(taught.techniques, taught))
         segments = _member_segments(segments, ensemble, member)
         choosy = self._choosy((*combination.techniques, ensemble), combination)
-        return MemberFit(spec | self._network(combination), segments, foreseen, choosy, teacher)
+        spec |= self._network(combination)
+        if teacher is None and trains_on_features(
+            spec, segments.specs, model, combination.by_stage.get(Finetune.stage)
+        ):
+            spec["features"] = True
+        return MemberFit(spec, segments, foreseen, choosy, teacher)
 
     def _choosy(self, techniques: Sequence[Technique], combination: Combination) -> list[Technique]:
         return choosy_techniques(techniques, self._regime(combination), self._parse)
@@ -231,6 +255,13 @@ def _teacher_combination(
     return teacher
 
 
+def _check_finetune(combination: Combination, model: Model) -> None:
+    """Raise `CannotBePlanned` if a fine-tuning would train the backbone of a model that is frozen."""
+    finetune = combination.by_stage.get(Finetune.stage)
+    if isinstance(finetune, Finetune) and finetune.trainable == "all" and model.is_frozen:
+        raise CannotBePlanned(f"{finetune.label} trains the backbone, but that of {model.label} is frozen")
+
+
 def _member_segments(segments: Segments, ensemble: Ensemble, member: Member) -> Segments:
     """Return the segments of a member. Raises `CannotBePlanned` if its training has no state to end at."""
     if member.until is None:
@@ -269,7 +300,9 @@ def _check_replacements(combination: Combination, regime: Regime, parse: Callabl
 def _check_phases(combination: Combination, members: Sequence[MemberFit], spec: Callable[[Technique], Spec]) -> None:
     """Raise `CannotBePlanned` if no phase of the trainings uses a technique of the cell."""
     for stage, technique in combination.by_stage.items():
+        used = spec(technique)
+        uses = (used, None) if isinstance(technique, Augment) and technique.leaves_images else (used,)
         if stage in TRAINING_STAGES and not any(
-            segment.get(stage) == spec(technique) for member in members for segment in member.segments.specs
+            segment.get(stage) in uses for member in members for segment in member.segments.specs
         ):
             raise CannotBePlanned(f"{technique.name} has no effect: no phase of the training uses it")

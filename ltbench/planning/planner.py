@@ -20,7 +20,8 @@ from ltbench.jobs.evidence import notes as notes_on_evidence
 from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.planning.cell_templates import AddedCell, Part, Template, Training, Wanted
 from ltbench.planning.combinations import Combination, LeftOut, why_unsuited
-from ltbench.planning.compute_cost import training_passes
+from ltbench.planning.compute_cost import feature_passes, training_passes
+from ltbench.planning.feature_jobs import feature_jobs
 from ltbench.planning.members import MemberFit, Members, unsuited_member
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
@@ -233,7 +234,7 @@ class Planner:
         fits = [self._chosen_fit(member, data, setting, seed) for member in training.members]
         needed = Needed.of(template.posthoc, splits_of(template.spec, data))
         parents = tuple([
-            self._predict(fit.key, template, name, split, features=needed.features)
+            self._predict(fit, template, name, split, features=needed.features)
             for split in needed.splits for fit in fits for name in template.views
         ])  # fmt: skip
         spec = template.spec | {"members": [fit.key for fit in fits]}
@@ -252,11 +253,14 @@ class Planner:
         part.cells[key] = Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra), setting
         return key
 
-    def _predict(self, fit: str, template: Template, name: str, split: str, *, features: bool) -> str:
-        spec = predict_spec(fit, template.spec["view"], name, split, features=features)
+    def _predict(self, fit: Fit, template: Template, name: str, split: str, *, features: bool) -> str:
+        spec = predict_spec(fit.key, template.spec["view"], name, split, features=features)
         key = identity(spec)
         if key not in self.part.predicts:
-            self.part.predicts[key] = Job(key=key, kind="predict", spec=spec, parents=(fit,))
+            read = feature_jobs(fit.spec, spec)
+            self.part.features |= {job.key: job for job in read}
+            parents = (fit.key, *(job.key for job in read))
+            self.part.predicts[key] = Job(key=key, kind="predict", spec=spec, parents=parents)
         return key
 
     def _pick(self, combination: Combination, stage: str, kind: type[T]) -> T:
@@ -277,17 +281,22 @@ class Planner:
         # A job comes just before the first cell that needs it, so that an interrupted run has complete cells.
         for cell, setting in part.cells.values():
             for predict in [part.predicts[key] for key in cell.parents]:
-                for job in (*ancestors(predict.parents[0], chains), predict):
+                read = [part.features[key] for key in predict.parents[1:]]
+                for job in (*ancestors(predict.parents[0], chains), *read, predict):
                     if job.key in jobs:
                         continue
                     # The state of a finished training is only kept if something continues from it.
-                    jobs[job.key] = msgspec.structs.replace(job, keep_state=True) if job.key in foreseen else job
+                    keep = job.key in foreseen and "features" not in job.spec
+                    jobs[job.key] = msgspec.structs.replace(job, keep_state=True) if keep else job
                     if job.kind == "fit":
-                        start = jobs[job.parents[0]].spec["segments"][-1]["until"] if job.parents else 0.0
+                        resumed = job.parents and "features" not in job.spec
+                        start = jobs[job.parents[0]].spec["segments"][-1]["until"] if resumed else 0.0
                         images[job.key] = sum(setting.counts)
                         costs[job.key] = training_passes(job.spec, images[job.key], start, self._repeats)
                     elif job.kind == "predict":
-                        costs[job.key] = float(setting.images_in(job.spec["split"]))
+                        costs[job.key] = 0.0 if read else float(setting.images_in(job.spec["split"]))
+                    elif job.kind == "features":
+                        costs[job.key] = feature_passes(job.spec, setting.info)
             jobs[cell.key] = cell
         plan = Plan(
             jobs=jobs,

@@ -53,21 +53,22 @@ class SegmentBuilder:
         self._regimes, self._baselines, self._parse, self._spec = regimes, baselines, parse, spec
 
     def trajectory(
-        self, combination: Combination, regime: Regime, augment: str, *, averaged: bool
+        self, combination: Combination, regime: Regime, augment: str, *, averaged: bool, frozen: bool
     ) -> tuple[Segments, list[Segments]]:
         """Return the segments of a training, and intermediate states that trainings of a later part may resume from.
 
         Equal neighbours are merged. The states are at the ends of the first phases of the suite's regimes; one of them
         may be the end of the training itself. Raises `CannotBePlanned` if a phase should restart and does not.
-        augment: the data set's own augmentation, as written on a command line; empty for none.
+        augment: the default augmentation, as written on a command line; empty for none.
         averaged: whether the recipe has a moving average of the weights, which restarts when a segment restarts.
+        frozen: whether the backbone of the model is.
         """
         segments: list[Spec] = []
         own_phases = list(regime.phases())
         if problem := restart_problem(own_phases):
             raise CannotBePlanned(f"{regime.label} cannot be trained: {problem}")
         for phase in own_phases:
-            segment = self._segment(combination, phase, augment)
+            segment = self._segment(combination, phase, augment, frozen=frozen)
             if averaged and phase.restart and segments:
                 segment["average"] = "restart"  # only set if true, because most identities are older than this key
             # A switch of a technique that is not picked changes nothing; the plain training has the same segment.
@@ -80,7 +81,7 @@ class SegmentBuilder:
         for phases in (list(regime.phases()) for regime in self._regimes):
             # One that cannot be planned is left out where it is in the combination.
             with suppress(CannotBePlanned):
-                beginnings += [self._segment(combination, phases[0], augment)] if len(phases) > 1 else []
+                beginnings += [self._segment(combination, phases[0], augment, frozen=frozen)] if len(phases) > 1 else []
         foreseen = [
             Segments([segment])
             for segment in beginnings
@@ -88,10 +89,10 @@ class SegmentBuilder:
         ]
         return Segments(segments), foreseen
 
-    def _segment(self, combination: Combination, phase: Phase, augment: str) -> Spec:
+    def _segment(self, combination: Combination, phase: Phase, augment: str, *, frozen: bool) -> Spec:
         """Return the segment of a phase. A technique that is switched off is replaced by its baseline."""
         finetune = combination.by_stage.get(Finetune.stage)
-        only_classifier = isinstance(finetune, Finetune) and finetune.trainable == "classifier"
+        only_classifier = frozen or (isinstance(finetune, Finetune) and finetune.trainable == "classifier")
         segment: Spec = {
             "until": float(phase.until),
             "trainable": "classifier" if only_classifier or phase.classifier == "scale" else phase.trainable,
@@ -107,7 +108,7 @@ class SegmentBuilder:
             technique = self._technique(combination, phase, stage)
             if technique is None:
                 technique = own if stage == "augment" else self._baselines.get(stage)
-            still = phase.still and stage == "augment"
+            still = stage == "augment" and (phase.still or (only_classifier and _leaves_images(technique)))
             if technique is not None and not still:
                 segment[stage] = self._spec(technique)
                 segment |= self._companions(technique, own)
@@ -136,3 +137,7 @@ class SegmentBuilder:
     def _view(self, text: str, own: Technique | None) -> Spec:
         augment = self._parse(text, "augment")
         return self._spec(augment) | self._companions(augment, own)
+
+
+def _leaves_images(technique: Technique | None) -> bool:
+    return isinstance(technique, Augment) and technique.leaves_images

@@ -14,6 +14,7 @@ from ltbench.columns import BALANCED, HELD_OUT, TOP1
 from ltbench.core.spec import Job, Spec, identity, predict_spec
 from ltbench.errors import UsageError
 from ltbench.executor import Techniques
+from ltbench.planning.feature_jobs import feature_jobs
 from ltbench.planning.trajectory import Segments, cut
 from ltbench.stages import Metric
 
@@ -90,14 +91,20 @@ def candidates(fit: Spec) -> list[Spec]:
 
 
 def selection_jobs(spec: Spec) -> Iterator[Job]:
-    """Yield the predictions of held-out images, and the job that chooses between their fits. spec: of the selected fit."""
+    """Yield the predictions of held-out images, and the job that chooses between their fits. spec: of the selected fit.
+
+    Features that the predictions are computed from come before.
+    """
     fit = {key: value for key, value in spec.items() if key != "selection"}
     parents: list[str] = []
     for candidate in candidates(fit):
         key = identity(candidate)
         # Of the identity view, which belongs to no technique.
         seen = predict_spec(key, {}, "identity", "held_out")
-        predict = Job(key=identity(seen), kind="predict", spec=seen, parents=(key,))
+        features = feature_jobs(fit, seen)
+        yield from features
+        read = tuple(job.key for job in features)
+        predict = Job(key=identity(seen), kind="predict", spec=seen, parents=(key, *read))
         parents += [key, predict.key]
         yield predict
     yield Job(key=identity(spec), kind="select", spec=spec, parents=tuple(parents))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ltbench.core.spec import Job, Spec, canonical, identity
+from ltbench.planning.feature_jobs import feature_jobs, stack_name
 from ltbench.planning.selection import candidates, selection_jobs, without_selection
 from ltbench.planning.trajectory import Segments, resumable
 
@@ -56,7 +57,17 @@ class FitFamily:
         return [self.fit(segments).key for segments in self._foreseen]
 
     def jobs(self, chain: Callable[[frozenset[Segments]], Sequence[State]]) -> Iterator[Job]:
-        """Yield a job for each fit and each intermediate state, parents first. chain: see `chained`."""
+        """Yield a job for each fit and each intermediate state, parents first. chain: see `chained`.
+
+        Fits on stored features do not share states: they are cheap, and so the bits of a fit that trains in a stack do not
+        depend on whether another one would resume from it.
+        """
+        if features := feature_jobs(self._rest):
+            yield from features
+            read = tuple(job.key for job in features)
+            for key, spec in self._fits.values():
+                yield Job(key=key, kind="fit", spec=spec, parents=read, together=stack_name(spec))
+            return
         states = chain(frozenset(self._fits))
         fits = [self.fit(state.segments) for state in states]
         for (key, spec), state in zip(fits, states, strict=True):
@@ -149,17 +160,22 @@ def chained(trainings: frozenset[Segments]) -> list[State]:
 def ancestors(key: str, jobs: Mapping[str, Job]) -> list[Job]:
     """Return the chain of fits that `key` resumes from, the first one first, and the fit itself last.
 
-    The chain of its teacher comes before, if it has one. A selected fit comes after the fits that it is selected among, each
-    with its prediction of held-out images.
+    The features that they train on come before, and the chain of its teacher, if it has one. A selected fit comes after
+    the fits that it is selected among, each with its prediction of held-out images.
     """
     if jobs[key].kind == "select":
         found: dict[str, Job] = {}
         for parent in jobs[key].parents:
-            before = [jobs[parent]] if jobs[parent].kind == "predict" else ancestors(parent, jobs)
-            found |= {job.key: job for job in before}
+            kind = jobs[parent].kind
+            before = ancestors(parent, jobs) if kind == "fit" else [jobs[each] for each in jobs[parent].parents[1:]]
+            found |= {job.key: job for job in [*before, jobs[parent]]}
         return [*found.values(), jobs[key]]
     chain = [jobs[key]]
-    while chain[0].parents:
-        chain.insert(0, jobs[chain[0].parents[0]])
+    features: list[Job] = []
+    if "features" in jobs[key].spec:
+        features = [jobs[parent] for parent in jobs[key].parents]
+    else:
+        while chain[0].parents:
+            chain.insert(0, jobs[chain[0].parents[0]])
     teacher = chain[0].spec.get("teacher")
-    return chain if teacher is None else [*ancestors(identity(teacher), jobs), *chain]
+    return [*features, *([] if teacher is None else ancestors(identity(teacher), jobs)), *chain]

@@ -33,14 +33,21 @@ def without_sharing(plan: Plan) -> Plan:
                 images[teacher.key], passes[teacher.key] = plan.images[taught], _passes_undivided(plan, taught)
                 jobs[teacher.key] = teacher
                 change["teacher"] = teacher.spec
-            fit = _separate(plan.jobs[fit_key], change)
+            shared_fit = plan.jobs[fit_key]
+            # Features of images are no training: they stay shared.
+            read = [parent for parent in shared_fit.parents if plan.jobs[parent].kind == "features"]
+            read += [parent for one in predictions for parent in one.parents[1:]]
+            jobs |= {parent: plan.jobs[parent] for parent in read}
+            passes |= {parent: plan.passes[parent] for parent in read}
+            fit = _separate(shared_fit, change, parents=tuple(read))
             images[fit.key] = plan.images[fit_key]
             passes[fit.key] = _passes_undivided(plan, fit_key)
             jobs[fit.key] = fit
             members.append(fit.key)
             specs.append(fit.spec)
             for shared in (job for job in predictions if job.spec["fit"] == fit_key):
-                predict = _separate(shared, {"fit": fit.key}, parents=(fit.key,))
+                parents_of = (fit.key, *shared.parents[1:])
+                predict = _separate(shared, {"fit": fit.key}, parents=parents_of)
                 passes[predict.key] = plan.passes[shared.key]
                 jobs[predict.key] = predict
                 parents.append(predict.key)
@@ -61,7 +68,9 @@ def _separate(job: Job, change: dict[str, Any], parents: tuple[str, ...] = ()) -
 def _passes_undivided(plan: Plan, key: str) -> float:
     """Return the passes of a complete training."""
     job = plan.jobs[key]
-    return plan.passes[key] + sum(_passes_undivided(plan, parent) for parent in job.parents)
+    return plan.passes[key] + sum(
+        _passes_undivided(plan, parent) for parent in job.parents if plan.jobs[parent].kind == "fit"
+    )
 
 
 def compare_with_shared(plan: Plan, store: Store) -> str:

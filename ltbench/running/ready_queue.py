@@ -10,6 +10,8 @@ from ltbench.core.spec import Job
 TASK_SECONDS = 0.5
 """Small jobs are batched up to this work: enough to make sending a task cheap, little enough to stop soon."""
 TASK_JOBS = 64
+STACK_JOBS = 32
+"""Fits of one stack in a task. More would gain little, and lose more if the worker is killed."""
 
 
 class ReadyQueue:
@@ -24,6 +26,10 @@ class ReadyQueue:
         self._children: dict[str, set[str]] = {}
         self._ready: list[tuple[int, str]] = []
         self._taken: set[str] = set()
+        self._stacks: dict[str, list[tuple[int, str]]] = {}
+        """The ready fits of each stack, as heaps; those of `_ready` as well."""
+        self._apart: set[str] = set()
+        """Stacks whose fits run alone."""
         self.add(needed)
 
     @property
@@ -48,11 +54,20 @@ class ReadyQueue:
             for parent in job.reads:
                 self._children.setdefault(parent, set()).add(job.key)
             if not lacks and job.key not in self._taken:
-                heapq.heappush(self._ready, (self._rank[job.key], job.key))
+                self._push(job.key)
         return added
 
+    def _push(self, key: str) -> None:
+        entry = self._rank[key], key
+        heapq.heappush(self._ready, entry)
+        if together := self.jobs[key].together:
+            heapq.heappush(self._stacks.setdefault(together, []), entry)
+
     def take(self, seconds: Callable[[Job], float]) -> list[Job]:
-        """Return the next task: the next job, then small jobs that are ready or become ready within the task."""
+        """Return the next task: the next job, then small jobs that are ready or become ready within the task.
+
+        A fit of a stack comes with others of the stack, and nothing else.
+        """
         self._drop_stale()
         if not self._ready:
             return []
@@ -64,11 +79,16 @@ class ReadyQueue:
             heap = min((heap for heap in (self._ready, unlocked) if heap), key=lambda heap: heap[0])
             job = self.jobs[heap[0][1]]
             total += seconds(job)
-            if task and total > TASK_SECONDS:
+            if task and (total > TASK_SECONDS or self.is_stacked(job)):
                 break
             heapq.heappop(heap)
             task.append(job)
             taken.add(job.key)
+            if self.is_stacked(job):
+                for other in self._others_of_stack(job, taken):
+                    task.append(other)
+                    taken.add(other.key)
+                break
             for child in self._children.get(job.key, ()):
                 lacks = self._waits_for.get(child)
                 if lacks and lacks <= taken and child not in self._taken:
@@ -81,7 +101,25 @@ class ReadyQueue:
         """Make a taken job ready again."""
         self._taken.discard(key)
         if self._waits_for.get(key) == set():
-            heapq.heappush(self._ready, (self._rank[key], key))
+            self._push(key)
+
+    def is_stacked(self, job: Job) -> bool:
+        """Whether a job may be taken together with others of its stack."""
+        return bool(job.together) and job.together not in self._apart
+
+    def separate(self, job: Job) -> None:
+        """Make a taken job ready again; from now on, the fits of its stack are taken one by one."""
+        self._apart.add(job.together)
+        self.put_back(job.key)
+
+    def _others_of_stack(self, job: Job, taken: set[str]) -> list[Job]:
+        """Return the next ready jobs of the stack of a job that has been taken."""
+        stack, others = self._stacks[job.together], list[Job]()
+        while stack and len(others) < STACK_JOBS - 1:
+            _, key = heapq.heappop(stack)
+            if self._waits_for.get(key) == set() and key not in self._taken and key not in taken:
+                others.append(self.jobs[key])
+        return others
 
     def done(self, key: str) -> None:
         """Mark a job as done, here or elsewhere, and release its children."""
@@ -94,7 +132,7 @@ class ReadyQueue:
                 continue
             lacks.discard(key)
             if not lacks and child not in self._taken:
-                heapq.heappush(self._ready, (self._rank[child], child))
+                self._push(child)
 
     def fail(self, key: str) -> tuple[list[Job], list[Job]]:
         """Give up a job and all its dependents; return them, and the jobs that only they needed."""

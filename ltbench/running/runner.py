@@ -203,6 +203,8 @@ class _Run:
                 self.emit("busy", job)
             case "skipped":
                 self.ready.put_back(key)
+            case "apart":
+                self.ready.separate(job)
             case "died":
                 self.after_death(job, outcome.error or {})
             case "failed":
@@ -219,6 +221,9 @@ class _Run:
     def after_death(self, job: Job, error: Mapping[str, Any]) -> None:
         if self.signals:
             self.ready.put_back(job.key)  # Ctrl-C may have reached the worker, too
+            return
+        if self.ready.is_stacked(job):
+            self.ready.separate(job)  # which of them killed the worker shows when each runs alone
             return
         self.deaths[job.key] += 1
         if self.deaths[job.key] > self.options.retries:

@@ -17,7 +17,7 @@ from ltbench.records.from_store import valid_record
 from ltbench.registry.differences import differences
 from ltbench.timing.estimate import Forecast, Prediction
 
-KINDS = ("fit", "select", "predict", "cell")
+KINDS = ("features", "fit", "select", "predict", "cell")
 
 
 class PlanStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,6 +59,8 @@ class Augment(Adaptive, frozen=True):
     stage: ClassVar[str] = "augment"
     follows: ClassVar[bool] = False
     """Whether it is applied after the data set's own augmentation, instead of replacing it."""
+    leaves_images: ClassVar[bool] = False
+    """Whether it changes nothing, so that a frozen backbone computes the features of an image only once."""
 
     def apply(self, images: Tensor, generator: Generator) -> Tensor:
         """Return the transformed images. images: float [B, channels, size, size] in [0, 1], before normalisation."""

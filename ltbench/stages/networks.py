@@ -52,6 +52,16 @@ class Model(Technique, frozen=True):
     is_transformer: ClassVar[bool] = False
     """Whether its networks consist of transformer blocks of timm, with `norm2` and `mlp`."""
 
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether the weights of the backbone come from outside, so that they do not depend on the seed."""
+        return False
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether only the classifier learns. Images are then not augmented, unless recipe or combination say so."""
+        return False
+
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
         """Return a freshly initialised network: float [B, channels, size, size] -> logits float [B, classes].
 

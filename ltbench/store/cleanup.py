@@ -17,7 +17,18 @@ from ltbench.errors import StoreError
 from ltbench.store.store import Store
 from ltbench.store.training_states import fit_of
 
-KINDS = ("records", "predictions", "trainings", "states", "snapshots", "logs", "damaged", "unfinished", "other")
+KINDS = (
+    "records",
+    "predictions",
+    "trainings",
+    "features",
+    "states",
+    "snapshots",
+    "logs",
+    "damaged",
+    "unfinished",
+    "other",
+)
 """Kinds of items. `unfinished`: half-written by processes that were killed."""
 USELESS = ("snapshots", "states", "damaged", "unfinished")
 _RECENT_SECONDS = 3600.0
@@ -61,6 +72,8 @@ def _kind_of_job(path: Path, store: Store) -> str:
         return "states" if path.name.endswith("-state") else "snapshots"
     if not store.has(path.name):
         return "other"
+    if (path / "features.npy").is_file():
+        return "features"
     return "predictions" if (path / "logits.safetensors").is_file() else "trainings"
 
 
@@ -79,11 +92,11 @@ def disposable(store: Store, *, trainings: bool = False, older_than: float = 0.0
     """Yield items that may be removed, cheapest to recompute first, then oldest first.
 
     These are quarantined and unfinished files, states, and snapshots of fits that are done or unmodified for an hour.
-    trainings: also predictions and trainings; records and leaderboards stay, and a later run that needs those fits
+    trainings: also predictions, trainings and features; records and leaderboards stay, and a later run that needs those fits
     trains them again. older_than: minimum age in seconds. Items in use by another process are skipped.
     """
     now = time.time()
-    kinds = [*USELESS, *(("predictions", "trainings") if trainings else ())]
+    kinds = [*USELESS, *(("predictions", "trainings", "features") if trainings else ())]
     candidates = [item for item in items(store) if item.kind in kinds and now - item.touched >= older_than]
     candidates.sort(key=lambda item: (kinds.index(item.kind), item.touched, item.key))
     for item in candidates:
@@ -100,7 +113,7 @@ def _in_use(item: Item, store: Store, now: float) -> bool:
         case "snapshots":
             fit = fit_of(item.key) or ""
             return store.leases.is_held(fit) or (recent and not store.has(fit))
-        case "states" | "predictions" | "trainings":
+        case "states" | "predictions" | "trainings" | "features":
             return store.leases.is_held(fit_of(item.key) or item.key)
         case _:
             return False
@@ -108,7 +121,7 @@ def _in_use(item: Item, store: Store, now: float) -> bool:
 
 def remove(item: Item, store: Store) -> None:
     """Remove an item. Raises `StoreError` on failure."""
-    if item.kind in ("states", "snapshots", "predictions", "trainings"):
+    if item.kind in ("states", "snapshots", "predictions", "trainings", "features"):
         # Removed through the store, so that no other process sees a partial artefact.
         store.discard(item.key, keep_record=True)
         return

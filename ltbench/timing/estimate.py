@@ -25,8 +25,10 @@ Basis = Literal["run", "shape", "alike", "cold", "multiply-adds", "fits", "guess
 """The source of a rate, best first: jobs of this run; past jobs of the shape, on any data; past jobs of the model at
 that size; the first jobs of this run, which also load libraries; jobs of other models or sizes, scaled by
 multiply-adds; for predictions and fits of only the classifier, whole fits of the model, per pass; none."""
-_FIRST_GUESS = {"predict": 0.3, "select": 0.1, "cell": 0.02}
+_FIRST_GUESS = {"features": 20.0, "predict": 0.3, "select": 0.1, "cell": 0.02}
 """Seconds of a job if no job of its kind is known. Trainings are not guessed."""
+_CLASSIFIER_GUESS = 0.5
+"""Seconds of a fit on stored features, if none is known."""
 _MEMORY_HERE = 10.0
 """Number of jobs over which the speed of a run is averaged: few, because the load of a machine changes."""
 _START_GUESS = 4.0
@@ -146,6 +148,8 @@ class Prediction:
         return self._from_fits(shape)
 
     def _from_fits(self, shape: Shape) -> tuple[float, Basis] | None:
+        if shape.trainable == "features":
+            return _CLASSIFIER_GUESS, "guess"
         if shape.model and (shape.kind, shape.trainable) != ("fit", "all"):
             model, channels, size = shape.place
             fits = Shape(
@@ -204,8 +208,8 @@ class Prediction:
     def trained(self, job: Job) -> float | None:
         """Return the seconds on record for a job's work, without loading libraries; None if there are none."""
         cost = self._cost(job)
-        if job.kind == "predict":
-            return cost.get("predict_seconds")
+        if job.kind in ("predict", "features"):
+            return cost.get({"predict": "predict_seconds", "features": "feature_seconds"}[job.kind])
         # train_seconds includes the fits that this one continues and its teacher, so it applies only without them.
         return cost.get("job_seconds" if job.reads else "train_seconds")
 

@@ -32,7 +32,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The common properties of jobs with one speed. An empty field matches anything."""
 
     kind: str
-    """fit, predict, select, cell, or start: from the start of a run to its first job."""
+    """features, fit, predict, select, cell, or start: from the start of a run to its first job."""
     data: str = ""
     """Data set; for a fit also profile and imbalance factor."""
     channels: int = 0
@@ -77,9 +77,12 @@ class Shapes:
         """Return shape and work of a job."""
         match job.kind:
             case "fit":
-                return self._fit(job.spec), self._plan.passes[job.key]
+                # A classifier on stored features makes no pass; they count as one piece of work each.
+                return self._fit(job.spec), self._plan.passes[job.key] or 1.0
             case "predict":
-                return self._predict(job), self._plan.passes[job.key]
+                return self._predict(job), self._plan.passes[job.key] or 1.0
+            case "features":
+                return self._features(job.spec), self._plan.passes[job.key] or 1.0
             case "select":
                 return Shape(kind="select"), 1.0
             case _:
@@ -100,7 +103,7 @@ class Shapes:
             data=f"{label_of(data['dataset'])} {label_of(data['profile'])} {data['imbalance_factor']:g}",
             batch=recipe.get("batch_size", _BATCH),
             optimizer=f"{optimizer} ema" if "ema" in recipe else optimizer,
-            trainable=last["trainable"],
+            trainable="features" if "features" in spec else last["trainable"],
             techniques=" ".join(filter(None, parts)),
             **self._model_on_images(spec),
         )
@@ -113,7 +116,15 @@ class Shapes:
         if key not in self._known:
             # Fewer images take longer each, because loading a network takes as long for them.
             data = label_of(fit["data"]["dataset"]) + ("" if split == "test" else f" {split}")
+            look = f"{look} features" if "features" in fit else look
             self._known[key] = Shape(kind="predict", data=data, techniques=look, **self._model_on_images(fit))
+        return self._known[key]
+
+    def _features(self, spec: Spec) -> Shape:
+        fit = {"data": spec["data"], "model": spec["model"], "recipe": {"precision": spec["precision"]}}
+        key = (canonical([spec["data"]["dataset"], spec["model"]]), spec["precision"], "features")
+        if key not in self._known:
+            self._known[key] = Shape(kind="features", **self._model_on_images(fit))
         return self._known[key]
 
     def _cell(self, job: Job) -> Shape:

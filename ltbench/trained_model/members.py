@@ -51,7 +51,7 @@ def write_member(
     from ltbench.engine.model_graph import timm_prefix
     from ltbench.engine.model_networks import CPU, RunningNetwork
     from ltbench.engine.network import mean_and_deviation, normaliser_of
-    from ltbench.engine.predict import normalised
+    from ltbench.engine.predict import prepared
     from ltbench.engine.tensor_files import write_tensors
     from ltbench.engine.trained_network import trained_network
 
@@ -63,13 +63,13 @@ def write_member(
     if made is not None and "branches" not in spec:
         import torch
 
-        pixels = normalised(torch.from_numpy(images[:2]), normaliser_of(mean, deviation, CPU), CPU)
+        pixels = prepared(normaliser_of(mean, deviation, CPU), lambda same: same)(torch.tensor(images[:2]))
         prefix = timm_prefix(network, made, pixels)
     name = "model.safetensors" if len(record.fits) == 1 else f"model-{number}.safetensors"
     weights = {key.removeprefix(prefix or ""): value for key, value in network.state_dict().items()}
     write_tensors(folder / name, weights)
     counts = np.asarray(context.store.meta(key)["data"]["counts"], np.int64)
-    running = RunningNetwork(network, views_in(record.spec["view"], views_names(record, registry), registry), mean, deviation, spec["recipe"])  # fmt: skip
+    running = RunningNetwork(network, views_in(record.spec["view"], views_names(record, registry), registry), mean, deviation, spec)  # fmt: skip
     states, adjustments, classifiers = _fitted(record, number, context, counts, running, images)
     for branch, classifier in enumerate(classifiers if record.spec["posthoc"] else ()):
         for part in ("norms", "bias", "weights"):

@@ -91,7 +91,7 @@ class TrainedModel:
             network = network_from(
                 content, str(folder / member.weights), member.prefix, member.spec, member.counts, techniques, description.info
             )  # fmt: skip
-            networks.append(RunningNetwork(network, views, member.mean, member.deviation, member.spec["recipe"]))
+            networks.append(RunningNetwork(network, views, member.mean, member.deviation, member.spec))
         return cls(description, techniques, networks, _arrays(folder) if description.posthoc else {})
 
     @property

@@ -19,6 +19,7 @@ from ltbench.core.spec import Job, Spec, canonical, identity, predict_spec
 from ltbench.errors import PluginError
 from ltbench.executor import Techniques
 from ltbench.jobs.evidence import Needed
+from ltbench.planning.feature_jobs import feature_jobs
 from ltbench.planning.plan import Plan
 from ltbench.planning.shared_fits import ancestors, chain_fits
 from ltbench.records.plugins_needed import plugin_words
@@ -53,7 +54,9 @@ def plan_of(records: Sequence[Record], registry: Techniques) -> Plan:
             jobs |= {job.key: job for job in ancestors(fit, chains)}
             for split, name in itertools.product(needed.splits, names):
                 spec = predict_spec(fit, record.spec["view"], name, split, features=needed.features)
-                predict = Job(key=identity(spec), kind="predict", spec=spec, parents=(fit,))
+                read = feature_jobs(fits[fit], spec)
+                jobs |= {job.key: job for job in read}
+                predict = Job(key=identity(spec), kind="predict", spec=spec, parents=(fit, *(job.key for job in read)))
                 jobs[predict.key] = predict
                 parents.append(predict.key)
         extra = {

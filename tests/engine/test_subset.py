@@ -50,8 +50,7 @@ class Bags(Ensemble, frozen=True):
 
 def forget() -> None:
     """Clear the caches of this process, as if it were a new one."""
-    data._subset.cache_clear()
-    data._images.cache_clear()
+    data.forget()
 
 
 def spec(factor: float = 10.0, seed: int = 0, fingerprint: str = "f00d", **more: object) -> dict[str, object]:

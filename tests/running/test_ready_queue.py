@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 from fakes import make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltbench.running.ready_queue import TASK_JOBS, ReadyQueue
+from ltbench.running.ready_queue import STACK_JOBS, TASK_JOBS, ReadyQueue
 
 
 def queue_of(*jobs, only=None):
@@ -163,3 +164,49 @@ def test_only_what_is_needed_is_done():
     queue.done("predict2")
     queue.done("cell2")
     assert queue.left == 0
+
+
+def stacked(key, *parents, stack="s"):
+    return msgspec.structs.replace(make(key, *parents), together=stack)
+
+
+def test_fits_of_a_stack_come_together_and_with_nothing_else():
+    queue = queue_of(
+        make("cell0", kind="cell"),
+        stacked("a1"),
+        make("fit"),
+        stacked("b1", stack="t"),
+        stacked("a2"),
+        stacked("a3", "fit"),
+    )
+    assert keys(queue.take(short)) == ["cell0"]
+    assert keys(queue.take(short)) == ["a1", "a2"]
+    assert keys(queue.take(short)) == ["fit"]
+    assert keys(queue.take(short)) == ["b1"]
+    assert not queue.take(short)
+    queue.done("fit")
+    assert keys(queue.take(short)) == ["a3"]
+
+
+def test_a_stack_is_not_endless_and_comes_in_the_order_of_the_plan():
+    queue = queue_of(*(stacked(f"fit{n}") for n in range(STACK_JOBS + 3)))
+    assert keys(queue.take(long)) == [f"fit{n}" for n in range(STACK_JOBS)]
+    assert keys(queue.take(long)) == [f"fit{n}" for n in range(STACK_JOBS, STACK_JOBS + 3)]
+
+
+def test_fits_that_are_put_back_come_together_again_unless_they_are_apart():
+    queue = queue_of(
+        *(stacked(f"fit{n}") for n in range(4)), stacked("other", stack="t"), stacked("another", stack="t")
+    )
+    task = queue.take(long)
+    queue.done("fit2")
+    for job in task:
+        if job.key != "fit2":
+            queue.put_back(job.key)
+    task = queue.take(long)
+    assert keys(task) == ["fit0", "fit1", "fit3"]
+    for job in task:
+        queue.separate(job)
+    assert [keys(queue.take(long)) for _ in range(3)] == [["fit0"], ["fit1"], ["fit3"]]
+    assert keys(queue.take(long)) == ["other", "another"]
+    assert not queue.take(long)

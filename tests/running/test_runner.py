@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from fakes import WORK, context, journal_keys, make, plan, tree, wait_for
 from support import import_path_env
@@ -484,3 +485,14 @@ def test_a_cell_that_another_process_is_deriving_is_derived_here_too(here):
     lease = here.store.lease("cell1")
     threading.Timer(1.0, lease.__exit__, (None, None, None)).start()
     assert inline(here, family(), renew=["cell1"]).ran == {"cell": 1}
+
+
+def test_a_fit_that_kills_the_worker_of_its_stack_fails_alone(here):
+    fits = [
+        msgspec.structs.replace(make(f"fit{n}", does="kill_itself" if n == 2 else "nothing"), together="stack")
+        for n in range(5)
+    ]
+    what = plan(*fits, *(make(f"cell{n}", f"fit{n}", kind="cell") for n in range(5)))
+    summary = local(here, what, retries=0)
+    assert summary.failed == ("cell2",)
+    assert summary.done == 4

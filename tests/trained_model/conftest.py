@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ from PIL import Image
 from support import call, suite_source
 
 from ltbench.executor import Context
+from ltbench.jobs import cell
+from ltbench.jobs.evidence import Needed
 from ltbench.records.locations import location
 from ltbench.records.record import Record
 from ltbench.registry.registry import Registry
+from ltbench.stages import View
 from ltbench.store.store import Store
 
 CLASSES = {"cat": 24, "dog": 12, "ox = a b": 6}
@@ -53,6 +57,18 @@ class Trained:
         found = [r for r in self.records(name) if r.label == label and r.setting.seed == seed]
         assert len(found) == 1, [r.label for r in self.records(name)]
         return found[0]
+
+    def evaluated(self, record: Record, split: str = "test") -> cell.Labelled:
+        """Return labels and probabilities of a cell, from the logits in the store."""
+        names = list(self.registry.build_as(record.spec["view"], View).views())
+        keys = Needed.by_cell(record.spec, record.fits[0]["data"], self.registry).keys(record.spec, names)
+        counts = [self.context.store.meta(key)["data"]["counts"] for key in record.spec["members"]]
+        members = [
+            cell.Member(np.asarray(n), of, fit.get("branches"))
+            for n, of, fit in zip(counts, keys, record.fits, strict=True)
+        ]
+        read = partial(cell.stored_logits, self.context)
+        return cell.predictions(self.registry, record.spec, members, read, [split])[split]
 
 
 @pytest.fixture(scope="session")

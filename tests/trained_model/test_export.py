@@ -189,13 +189,20 @@ def test_the_card_says_what_it_is(trained_photos: Trained, tmp_path: Path) -> No
 def test_a_model_does_not_need_the_pretrained_weights_that_it_started_from(
     networks: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    networks.run(
-        "lite",
-        models=["efficientnet_lite0[pretrained=true,resize=32]"],
-        recipe={"steps": 1},
-        combinations=[["linear_probe"]],
-    )
-    done = export(networks, "linear_probe", tmp_path / "model", "lite")
+    models = ["efficientnet_lite0[pretrained=true,frozen=true,resize=32]"]
+    networks.run("lite", models=models, recipe={"steps": 4}, combinations=[["tta"], ["tau_norm"]])
+    done = export(networks, "tau_norm", tmp_path / "model", "lite")
+    # It was trained on stored features; its network is the whole one, with the bits of the evaluation.
+    assert done.description.members[0].spec["features"]
+    for label in ("tau_norm", "tta"):
+        record = networks.record("lite", label)
+        export_model(record, networks.context, tmp_path / "exact", overwrite=True)
+        files = sorted((networks.folder / "photos" / "test").glob("*/*"))
+        found = ltbench.load_model(tmp_path / "exact")(files)
+        np.testing.assert_array_equal(found.probabilities, networks.evaluated(record).probabilities)
+        np.testing.assert_allclose(
+            ltbench.load_model(tmp_path / "exact")(files[:3]).probabilities, found.probabilities[:3], atol=TOLERANCE
+        )
     assert done.description.members[0].timm.name == "tf_efficientnet_lite0"
     assert "| licence of the pretrained weights | apache-2.0 |" in (tmp_path / "model" / "README.md").read_text()
     from ltbench_plugins.models._networks import efficientnet_lite

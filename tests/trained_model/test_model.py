@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,17 +13,12 @@ from support import call, main_result, python
 
 import ltbench
 from ltbench.errors import DataError, PluginError, UsageError
-from ltbench.jobs import cell
-from ltbench.jobs.evidence import Needed
-from ltbench.stages import View
 from ltbench.trained_model.adjustments import softmax
 from ltbench.trained_model.export import export_model
 from ltbench.trained_model.model import TrainedModel, batches
 
 if TYPE_CHECKING:
     from conftest import Trained
-
-    from ltbench.records.record import Record
 
 BATCH_TOLERANCE = 1e-5
 """Of probabilities in float32: the batch that an image is in changes last bits."""
@@ -35,20 +29,6 @@ LABELS = [
 ]  # fmt: skip
 NOT_ALONE = {"ncm", "tta[merge_by=vote]"}
 """What no program of torch has, for a reason that the card states."""
-
-
-def evaluated(trained: Trained, record: Record, split: str = "test") -> cell.Labelled:
-    """Return labels and probabilities of a cell, from the logits in the store."""
-    registry = trained.registry
-    names = list(registry.build_as(record.spec["view"], View).views())
-    keys = Needed.by_cell(record.spec, record.fits[0]["data"], registry).keys(record.spec, names)
-    counts = [trained.context.store.meta(key)["data"]["counts"] for key in record.spec["members"]]
-    members = [
-        cell.Member(np.asarray(n), of, fit.get("branches"))
-        for n, of, fit in zip(counts, keys, record.fits, strict=True)
-    ]
-    read = partial(cell.stored_logits, trained.context)
-    return cell.predictions(registry, record.spec, members, read, [split])[split]
 
 
 def photos(trained: Trained) -> list[Path]:
@@ -78,7 +58,7 @@ def test_probabilities_of_the_test_images_are_those_of_the_evaluation_to_the_bit
 ) -> None:
     model = ltbench.load_model(exported(label))
     found = model(photos(trained_photos))
-    expected = evaluated(trained_photos, trained_photos.record("rows", label))
+    expected = trained_photos.evaluated(trained_photos.record("rows", label))
     np.testing.assert_array_equal(found.probabilities, expected.probabilities)
     assert found.labels == [model.classes[place] for place in expected.probabilities.argmax(1)]
     assert found.classes == ("cat", "dog", "ox = a b")
@@ -141,7 +121,7 @@ def test_files_are_read_by_the_rules_of_the_data_set(exported, trained_photos: T
 
 def test_calibrated_probabilities_have_the_lowest_loss_on_held_out_images(exported, trained_photos: Trained) -> None:
     model = ltbench.load_model(exported("cosine[scale=16]"))
-    held_out = evaluated(trained_photos, trained_photos.record("rows", "cosine[scale=16]"), "held_out")
+    held_out = trained_photos.evaluated(trained_photos.record("rows", "cosine[scale=16]"), "held_out")
     logs = np.log(held_out.probabilities)
 
     def loss(temperature: float) -> float:

@@ -86,8 +86,8 @@ def discard_stale(plan: Plan, status: PlanStatus, context: Context) -> None:
             continue
         store.discard(cell.key)
         for predict in cell.parents:
-            (own,) = plan.jobs[predict].parents
-            for key in [*(fit.key for fit in ancestors(own, plan.jobs)), predict]:
+            own, *features = plan.jobs[predict].parents
+            for key in [*(job.key for job in ancestors(own, plan.jobs)), *features, predict]:
                 if not store.has(key):
                     continue
                 # A prediction that an earlier version made does not name the plugins of its training.

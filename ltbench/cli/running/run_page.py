@@ -114,7 +114,9 @@ def _facts(result: RunResult, damaged: Sequence[Damage]) -> dict[str, Any]:
         "failed": [key for s in summaries for key in s.failed],
         "failed_metrics": {metric: sorted(cells) for metric, cells in sorted(result.failed_metrics.items())},
         "unfinished": sum(s.unfinished for s in summaries),
-        "executed": {kind: sum(s.ran.get(kind, 0) for s in summaries) for kind in ("fit", "predict", "cell")},
+        "executed": {
+            kind: sum(s.ran.get(kind, 0) for s in summaries) for kind in ("features", "fit", "predict", "cell")
+        },
         "seconds": sum(s.seconds for s in summaries),
         "written": [str(path) for path in result.published],
         "damaged": [{"key": d.key, "where": str(d.where), "why": d.why} for d in damaged],

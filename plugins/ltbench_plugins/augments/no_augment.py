@@ -20,6 +20,7 @@ class NoAugment(Augment, frozen=True):
     """
 
     name = "no_augment"
+    leaves_images = True
 
     def apply(self, images: Tensor, generator: Generator) -> Tensor:
         """Return the images, float [B, channels, size, size]."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from msgspec import structs
 
 from ltbench import Meta, Model, TimmNetwork
+from ltbench_plugins.models._frozen import check_frozen
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +20,21 @@ class EfficientNetLite(Model, frozen=True):
     variant: ClassVar[int]
 
     pretrained: Annotated[bool, Meta(description="start from the ImageNet weights of ltbench[pretrained]")] = False
+    frozen: Annotated[
+        bool, Meta(description="only the classifier learns, on features that are computed once; needs pretrained")
+    ] = False
     resize: Annotated[int, Meta(ge=0, description="side in pixels to which images are resized; 0: not resized")] = 0
+
+    def check(self) -> None:
+        check_frozen(self.name, pretrained=self.pretrained, frozen=self.frozen)
+
+    @property
+    def is_pretrained(self) -> bool:
+        return self.pretrained
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.frozen
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
         from ltbench_plugins.models._networks.efficientnet_lite import build_lite
@@ -27,7 +42,7 @@ class EfficientNetLite(Model, frozen=True):
         return build_lite(self.variant, channels, classes, pretrained=self.pretrained, resize=self.resize)
 
     def rebuild(self, channels: int, size: int, classes: int) -> nn.Module:
-        return structs.replace(self, pretrained=False).build(channels, size, classes)
+        return structs.replace(self, pretrained=False, frozen=False).build(channels, size, classes)
 
     def in_timm(self, channels: int, size: int, classes: int) -> TimmNetwork:
         arguments = {"num_classes": classes, "in_chans": channels}

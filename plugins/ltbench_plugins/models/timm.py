@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from ltbench import Meta, Model, TimmNetwork, hookimpl
 from ltbench.errors import ParameterError
+from ltbench_plugins.models._frozen import check_frozen
 from ltbench_plugins.models._timm_names import has_blocks, is_transformer, timm_names
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class TimmModel(Model, frozen=True):
 
     pretrained: Annotated[bool, Meta(description="start from pretrained weights of timm's hub")] = False
     tag: Annotated[str, Meta(description="which pretrained weights, such as ra2_in1k; timm's default if empty")] = ""
+    frozen: Annotated[
+        bool, Meta(description="only the classifier learns, on features that are computed once; needs pretrained")
+    ] = False
     resize: Annotated[int, Meta(ge=0, description="side in pixels to which images are resized; 0: not resized")] = 0
 
     def check(self) -> None:
@@ -35,6 +39,15 @@ class TimmModel(Model, frozen=True):
                 f"model '{self.name}' has tag = {self.tag}, which selects pretrained weights, but pretrained is false",
                 fix=f"{self.name}[pretrained=true,tag={self.tag}]",
             )
+        check_frozen(self.name, pretrained=self.pretrained, frozen=self.frozen)
+
+    @property
+    def is_pretrained(self) -> bool:
+        return self.pretrained
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.frozen
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
         return self._build(channels, size, classes, pretrained=self.pretrained)
