@@ -26,8 +26,16 @@ if TYPE_CHECKING:
     from ltbench.engine.views import ViewImages
     from ltbench.stages import FloatArray
 
+Adjust = Callable[[Tensor, Tensor], Tensor]
+"""Logits float [N, C] of a branch and its features float [N, D] -> adjusted logits."""
 _EXAMPLES = 2
 """Images to trace with: 1 would be taken for a constant of the program."""
+
+
+def scaled(scale: Sequence[float], shift: Sequence[float]) -> Adjust:
+    """Return the adjustment of logits [N, C] by a factor and a number for each class."""
+    factor, number = (torch.tensor(values, dtype=torch.float32) for values in (scale, shift))
+    return lambda logits, _features: logits * factor + number
 
 
 class MemberGraph(nn.Module):
@@ -35,14 +43,12 @@ class MemberGraph(nn.Module):
 
     pixel_scale: Tensor
     pixel_shift: Tensor
-    scale: Tensor
-    shift: Tensor
 
     def __init__(
-        self, running: RunningNetwork, scale: FloatArray, shift: FloatArray,
-        merge: Callable[[Tensor], Tensor] | None, weights: Sequence[float] | None,
+        self, running: RunningNetwork, adjust: Sequence[Sequence[Adjust]], merge: Callable[[Tensor], Tensor] | None,
+        weights: Sequence[float] | None, *, features: bool,
     ) -> None:  # fmt: skip
-        """scale, shift: of the posthoc, float [views, branches, C]; merge: of the branches; weights: in its place."""
+        """adjust: by the posthoc, for each view and branch, with or without `features`; merge: of the branches; weights: in its place."""
         super().__init__()
         self.network = _without_hidden_children(copy.deepcopy(running.network))
         self.views: list[ViewImages] = list(running.views)
@@ -51,8 +57,7 @@ class MemberGraph(nn.Module):
             ("pixel_scale", "pixel_shift"), scale_and_shift(running.mean, running.deviation, CPU), strict=True
         ):
             self.register_buffer(name, value)
-        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32)[:, :, None])
-        self.register_buffer("shift", torch.tensor(shift, dtype=torch.float32)[:, :, None])
+        self.adjust, self.features = adjust, features
         self.weights = None if weights is None else [float(weight) for weight in weights]
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -60,8 +65,11 @@ class MemberGraph(nn.Module):
         probabilities = []
         for number, view in enumerate(self.views):
             viewed = view(images).contiguous(memory_format=torch.channels_last)
-            branches = outputs_of(self.network, viewed, features=False)[0]
-            adjusted = branches * self.scale[number] + self.shift[number]
+            branches, *taken = outputs_of(self.network, viewed, features=self.features)
+            given = taken[0] if taken else branches
+            adjusted = torch.stack([
+                one(branches[branch], given[branch]) for branch, one in enumerate(self.adjust[number])
+            ])  # fmt: skip
             if self.weights is not None:
                 logits = sum(weight * adjusted[branch] for branch, weight in enumerate(self.weights))
             else:

@@ -138,7 +138,8 @@ def outputs_of(network: nn.Module, images: Tensor, *, features: bool) -> tuple[T
         return (network(images)[None],)
     with input_of(classifier_of(network)) as given:
         logits = network(images)
-    if len(given) != 1 or given[0].dim() != 2 or len(given[0]) != len(images):
+    # Shapes, as `len` would fix the number of images of a traced program.
+    if len(given) != 1 or given[0].dim() != 2 or given[0].shape[0] != images.shape[0]:
         raise JobFailed(
             "the network has no features: its classifier is not given one row of numbers per image",
             fix="leave out the posthoc that needs features, or use another model",

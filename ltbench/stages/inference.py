@@ -100,6 +100,16 @@ class Posthoc(Technique, frozen=True):
         """
         return self.adjust_linear(predicted.logits, counts, classifier)
 
+    def in_torch(
+        self, state: Any, counts: IntArray, classifier: LinearClassifier | None
+    ) -> Callable[[Tensor, Tensor], Tensor] | None:
+        """Return what `adjust_with` does as a function of tensors, for programs that an exported model is written as.
+
+        The function: logits float [N, C], features float [N, D] -> adjusted logits. It is not asked for where the
+        adjustment multiplies the logits of each class and adds a number. None: there is no program with this posthoc.
+        """
+        return None
+
     def branch_weights(self, logits: FloatArray) -> FloatArray | None:
         """Return weights of the branches of a network, float [E] with sum 1, or None to merge them as they say.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ltbench.columns import BALANCED, TOP1
 from ltbench.core import atomic_files, checksums
-from ltbench.core.spec import canonical, label_of
+from ltbench.core.spec import canonical
 from ltbench.errors import DataError, JobFailed, UsageError
 from ltbench.jobs.evidence import Needed
 from ltbench.jobs.plugin_calls import merge_checked
@@ -230,15 +230,14 @@ def _forms(model: TrainedModel, folder: Path, images: Any, *, onnx: bool, torch_
     names = [*(["model.pt2"] if torch_export or not loaded_by_timm else []), *(["model.onnx"] if onnx else [])]
     if not names:
         return "", []
-    reason = _no_program(description)
     try:
-        if reason:
-            raise JobFailed(reason)
         program = Program(model.graph(), images)
     except JobFailed as error:
+        why = f"{error.what}: {error.why}" if error.why else error.what
         if onnx or torch_export:
-            raise JobFailed("the model cannot be written as one program", why=error.what, fix="leave out --onnx and --torch-export") from error  # fmt: skip
-        return f"{error.what}{f' ({error.why})' if error.why else ''}", []
+            what, fix = "the model cannot be written as one program", "leave out --onnx and --torch-export"
+            raise JobFailed(what, why=why, fix=fix) from error
+        return why, []
     expected = model.probabilities(images)
     forms = []
     for name in names:
@@ -248,16 +247,6 @@ def _forms(model: TrainedModel, folder: Path, images: Any, *, onnx: bool, torch_
             raise JobFailed(f"{name} gives other probabilities than the model: they differ by {apart:.3g}")
         forms.append(Form(file=name, largest_difference=apart))
     return "", forms
-
-
-def _no_program(description: Description) -> str:
-    if not description.baked:
-        return f"posthoc {label_of(description.posthoc)} is no multiplication and addition of logits"
-    if not description.view_rule:
-        return f"view {label_of(description.view)} merges predictions by a rule of its own"
-    if not description.ensemble_rule:
-        return f"ensemble {label_of(description.ensemble)} merges predictions by a rule of its own"
-    return ""
 
 
 def _licence(record: Record, registry: Techniques) -> str:

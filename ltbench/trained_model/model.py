@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import numpy as np
 
-from ltbench.errors import DataError, UsageError
+from ltbench.errors import DataError, JobFailed, UsageError
 from ltbench.image_files.decode import Readings, read_image
 from ltbench.image_files.grey import Refused
 from ltbench.image_files.names import plain
@@ -27,7 +27,7 @@ from ltbench.trained_model.views import views_in
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ltbench.engine.model_graph import ModelGraph
+    from ltbench.engine.model_graph import Adjust, ModelGraph
     from ltbench.engine.model_networks import RunningNetwork
     from ltbench.executor import Techniques
     from ltbench.jobs.prediction_file import StoredPrediction
@@ -177,23 +177,41 @@ class TrainedModel:
         return merge_checked(registry, self._ensemble, self._ensemble.merge, np.stack(members))
 
     def graph(self) -> ModelGraph:
-        """Return the whole model as one module of torch; its description says that its rules are known."""
+        """Return the whole model as one module of torch. Raises `JobFailed` where a part of it is only written for numpy."""
         from ltbench.engine.model_graph import MemberGraph, ModelGraph
 
+        for rule, technique in (
+            (self.description.view_rule, self._view), (self.description.ensemble_rule, self._ensemble)
+        ):  # fmt: skip
+            if not rule:
+                raise JobFailed(f"{technique.stage} {technique.label} merges predictions by a rule of its own")
         members = []
-        for member, network in zip(self.description.members, self._networks, strict=True):
+        for number, (member, network) in enumerate(zip(self.description.members, self._networks, strict=True)):
             spec = member.spec.get(Branches.stage)
-            known = [[one for one in view if one is not None] for view in member.adjustments]
-            members.append(
-                MemberGraph(
-                    network,
-                    np.array([[one.scale for one in view] for view in known]),
-                    np.array([[one.shift for one in view] for view in known]),
-                    None if spec is None else self._registry.build_as(spec, Branches).merge,
-                    member.branch_weights,
-                )
-            )
+            adjust = [
+                [self._adjust_in_torch(number, view, branch) for branch in range(len(of_view))]
+                for view, of_view in enumerate(member.adjustments)
+            ]
+            merge = None if spec is None else self._registry.build_as(spec, Branches).merge
+            features = not self.description.baked
+            members.append(MemberGraph(network, adjust, merge, member.branch_weights, features=features))
         return ModelGraph(members, self.description.ensemble_rule)
+
+    def _adjust_in_torch(self, number: int, view: int, branch: int) -> Adjust:
+        from ltbench.engine.model_graph import scaled
+
+        member = self.description.members[number]
+        if (known := member.adjustments[view][branch]) is not None:
+            return scaled(known.scale, known.shift)
+        assert self._posthoc is not None, "it does something"
+        counts = np.asarray(member.counts, np.int64)
+        state, classifier = self._states[number][view][branch], self._classifiers[number][branch]
+        found = self._posthoc.in_torch(state, counts, classifier)
+        if found is None:
+            raise JobFailed(
+                f"posthoc {self._posthoc.label} is no multiplication and addition, and not written for torch"
+            )
+        return found
 
 
 def load_model(path: str | Path) -> TrainedModel:

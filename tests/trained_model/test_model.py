@@ -27,7 +27,7 @@ LABELS = [
     "ncm", "cosine[scale=16]", "experts + sade_loss", "experts + sade_loss + tta + sade_aggregation", "seed_ensemble[size=2]",
     "product[size=2]", "bagging[threshold=10]", "lws",
 ]  # fmt: skip
-NOT_ALONE = {"ncm", "tta[merge_by=vote]"}
+NOT_ALONE = {"tta[merge_by=vote]"}
 """What no program of torch has, for a reason that the card states."""
 
 
