@@ -153,6 +153,7 @@ def _loading(about: Description, without: str) -> Iterator[str]:
     yield ""
     yield "```python"
     yield "import json"
+    yield "from pathlib import Path"
     yield ""
     yield "import numpy"
     yield from (["import timm"] if by_timm else [])
@@ -160,7 +161,7 @@ def _loading(about: Description, without: str) -> Iterator[str]:
     yield "from PIL import Image"
     yield from (["from safetensors.torch import load_file"] if by_timm else [])
     yield ""
-    yield 'about = json.load(open("model.json", encoding="utf-8"))'
+    yield 'about = json.loads(Path("model.json").read_text(encoding="utf-8"))'
     yield from _code(about).rstrip().splitlines()
     yield 'print(about["classes"][int(probabilities.argmax())], float(probabilities.max()))'
     yield "```"

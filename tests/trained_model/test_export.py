@@ -48,7 +48,7 @@ def run_card(folder: Path, photo: Path) -> tuple[str, float]:
     code = code_of(folder)
     assert len([line for line in code.splitlines() if line and "import" not in line]) <= 18
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-W", "ignore::ResourceWarning", "-c",
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c",
          WITHOUT_LTBENCH + code],
         cwd=folder, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
