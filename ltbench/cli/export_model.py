@@ -9,7 +9,6 @@ import click
 
 from ltbench.cli.options import data_root_option, leaderboards_option, load_registry, plugin_options, store_option
 from ltbench.cli.output import print_json, print_wrapped
-from ltbench.core.folders import data_root as default_root
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("folder", type=click.Path(path_type=Path), metavar="FOLDER")
 @click.option("--page", metavar="NAME|PATH",
               help="Where to look for the cell: a leaderboard, a records file or a store.  "
-                   "[default: the leaderboards, then the store]")  # fmt: skip
+                   "[default: all leaderboards, then the store]")  # fmt: skip
 @click.option("--onnx", is_flag=True, help="Write model.onnx, too.")
 @click.option("--torch-export", is_flag=True,
               help="Write model.pt2 for torch.export.load in any case; by default only where timm does not build the network.")  # fmt: skip
@@ -46,20 +45,19 @@ def command(
     """Write the trained model of a cell into FOLDER, with a model card.
 
     CELL is the first digits of its id, or a row as its table has it; best is the first row of a page. Of the cells of a
-    row, the first one whose networks are in the store is taken. `ltbench predict FOLDER IMAGES` classifies images with it.
+    row, the first one whose networks are in the store is taken: lowest factor and seeds first. `ltbench predict FOLDER IMAGES` classifies images with it.
 
         ltbench export-model best model --page quick
 
     README.md in FOLDER has the lines that load the model without ltbench.
     """
-    from ltbench.cli.model_cells import choose_cell, places_for, printed_options
+    from ltbench.cli.model_cells import CellSearch
     from ltbench.executor import Context
     from ltbench.store.store import Store
     from ltbench.trained_model.export import export_model
 
     registry, store = load_registry(choice), Store(store_path)
-    words = printed_options(leaderboards, data_root, default_root())
-    chosen = choose_cell(cell, places_for(page, leaderboards, store_path), store, registry, words)
+    chosen = CellSearch(page, leaderboards, store, data_root, registry).choose(cell)
     record, s = chosen.record, chosen.record.setting
     click.echo(
         f"exporting {record.id}  {record.label}\n  {s.dataset}, profile {s.profile}, imbalance factor "

@@ -67,7 +67,7 @@ def command(
     results = list(_results(trained, files, min(top, len(trained.classes)), calibrated=calibrated))
     broken = [one for one in results if one.error]
     if sheet is not None:
-        write_atomic(sheet, _csv(results, min(top, len(trained.classes))).encode("utf-8", "surrogateescape"))
+        write_atomic(sheet, _csv(results, min(top, len(trained.classes))).encode())
         click.echo(f"written: {len(results)} images in {sheet}", err=True)
     elif as_json:
         print_json(results)
@@ -102,10 +102,13 @@ def _files(given: Iterable[Path]) -> Iterator[Path]:
                 raise UsageError(f"there are no images in {path}", fix="give image files, or a folder that has some")
             if skipped:
                 click.echo(f"{path}: {skipped} other files are left out", err=True)
-        elif path.exists():
+        elif path.is_file():
             yield path
         else:
-            raise UsageError(f"there is no {path}", fix="give image files and folders")
+            raise UsageError(
+                f"{path} is neither a file nor a folder" if path.exists() else f"there is no {path}",
+                fix="give image files and folders",
+            )
 
 
 def _below(folder: Path) -> Iterator[Path | None]:
@@ -113,8 +116,12 @@ def _below(folder: Path) -> Iterator[Path | None]:
     from ltbench.image_files.decode import endings
     from ltbench.image_files.names import is_hidden
 
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read", why=error.strerror or str(error)) from error
     # As data sets of folders do: links to folders are not followed, as they may be circular.
-    for entry in sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name)):
+    for entry in entries:
         if is_hidden(entry.name):
             yield None
         elif entry.is_dir(follow_symlinks=False):

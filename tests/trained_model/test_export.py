@@ -229,6 +229,9 @@ def test_a_cell_is_named_by_id_by_row_or_as_the_best(trained_photos: Trained, tm
     assert found["cell"] == trained_photos.record("seeds", "cb_sampler", 0).id
     found = json.loads(command(trained_photos, "tta + logit_adjust_posthoc", tmp_path / "c").stdout)
     assert found["label"] == "tta + logit_adjust_posthoc"
+    with pytest.raises(UsageError, match="best row of which page") as error:
+        command(trained_photos, "best", tmp_path / "d")
+    assert "seeds" in error.value.why
     found = json.loads(command(trained_photos, "best", tmp_path / "d", "--page", "seeds").stdout)
     with (trained_photos.folder / "boards" / "local" / "seeds" / "table.csv").open() as file:
         assert next(csv.DictReader(file))["techniques"] == found["label"]
