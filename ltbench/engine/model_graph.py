@@ -94,6 +94,12 @@ class ModelGraph(nn.Module):
         logs = each.clamp_min(torch.finfo(each.dtype).tiny).log()
         return torch.softmax(logs.sum(0) if self.rule == "product" else logs.mean(0), dim=-1)
 
+    def probabilities(self, images: Any) -> FloatArray:
+        """Return what the module returns, without gradients, for a numpy array."""
+        with reproducible(CPU), torch.inference_mode():
+            found: FloatArray = self.eval()(torch.tensor(images)).numpy()
+        return found
+
 
 class Program:
     """A model as a program of torch."""

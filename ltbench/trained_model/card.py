@@ -16,10 +16,10 @@ _ROWS = 20
 """Classes in the table of the card; all of them are in model.json."""
 _DECODE = """\
 image = Image.open("photo.jpg").convert("{mode}")
-side, width, height = min(image.size), *image.size
-left, top = (width - side) // 2, (height - side) // 2
-image = image.crop((left, top, left + side, top + side)).resize(({size}, {size}), Image.Resampling.BICUBIC)
-pixels = torch.from_numpy(numpy.array(image)).reshape({size}, {size}, {channels}).permute(2, 0, 1)[None]
+(width, height), side = image.size, min(image.size)
+image = image.crop(((width - side) // 2, (height - side) // 2, (width + side) // 2, (height + side) // 2))
+image = numpy.array(image.resize(({size}, {size}), Image.Resampling.BICUBIC)).reshape({size}, {size}, {channels})
+pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
 """
 _TIMM = """\
 network = timm.create_model("{name}", {arguments}).eval()
@@ -27,8 +27,7 @@ network.load_state_dict(load_file("{weights}"))
 {decode}
 mean, deviation = (torch.tensor(about["members"][0][key])[:, None, None] for key in ("mean", "deviation"))
 images = (pixels / 255 - mean) / deviation
-{resize}with torch.no_grad():
-    logits = network(images)
+{resize}logits = network(images).detach()
 {adjust}probabilities = logits.softmax(1)[0]
 """
 _RESIZE = """\
@@ -41,8 +40,7 @@ logits = logits * torch.tensor(posthoc["scale"]) + torch.tensor(posthoc["shift"]
 _PROGRAM = """\
 program = torch.export.load("model.pt2").module()
 {decode}
-with torch.no_grad():
-    probabilities = program(pixels)[0]
+probabilities = program(pixels)[0].detach()
 """
 
 

@@ -46,7 +46,7 @@ def run_card(folder: Path, photo: Path) -> tuple[str, float]:
     """Run the lines of the card where ltbench cannot be imported; return label and probability."""
     shutil.copyfile(photo, folder / "photo.jpg")
     code = code_of(folder)
-    assert len([line for line in code.splitlines() if line and "import" not in line]) <= 18
+    assert len([line for line in code.splitlines() if line and "import" not in line]) <= 16
     done = subprocess.run(
         [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c",
          WITHOUT_LTBENCH + code],
@@ -333,3 +333,22 @@ def test_a_data_set_that_has_changed_is_an_error(trained_photos: Trained, tmp_pa
         export_model(
             trained_photos.record("seeds", "cb_sampler"), replace(trained_photos.context, data_root=other), tmp_path / "model"
         )  # fmt: skip
+
+
+def test_a_withdrawn_cell_is_refused_with_the_reason(trained_photos: Trained, tmp_path: Path) -> None:
+    shutil.copytree(trained_photos.folder / "boards" / "local" / "seeds", tmp_path / "boards" / "seeds")
+    record = trained_photos.record("seeds", "cb_sampler", 2)
+    call("invalidate", record.id, "--reason", "wrong labels", "--leaderboards", tmp_path / "boards")
+    with pytest.raises(UsageError, match="was withdrawn") as error:
+        call(
+            "export-model", record.id, tmp_path / "model", f"--leaderboards={tmp_path / 'boards'}",
+            *trained_photos.at[::2],
+        )  # fmt: skip
+    assert "wrong labels" in error.value.why
+
+
+def test_the_same_cell_gives_the_same_weights_facts_and_card(trained_photos: Trained, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        export(trained_photos, "ncm", tmp_path / name)
+    for name in ("model.safetensors", "posthoc.safetensors", "model.json", "README.md"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
