@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ltbench.version import __version__ as __version__
 
 _HOMES = {
+    "Census": "ltbench.data_report",
     "Column": "ltbench.columns",
     "DataReport": "ltbench.data_report",
     "ExecutorOffer": "ltbench.executors.builtin",
@@ -37,6 +38,7 @@ __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604  # names are resolve
 
 if TYPE_CHECKING:
     from ltbench.columns import Column as Column
+    from ltbench.data_report import Census as Census
     from ltbench.data_report import DataReport as DataReport
     from ltbench.data_report import SkippedFiles as SkippedFiles
     from ltbench.executor import ExecutorOffer as ExecutorOffer

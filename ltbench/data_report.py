@@ -1,4 +1,4 @@
-"""Reports on the files of a data set: files read, files skipped and why, and remarks."""
+"""Reports on the files of a data set: files read, files skipped and why, remarks; and the census of its images."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
     skipped: tuple[SkippedFiles, ...] = ()
     notes: tuple[str, ...] = ()
     """Remarks without a full stop, such as how images were read, or images in both splits"""
+    warnings: tuple[str, ...] = ()
+    """Remarks that nobody should miss, without a full stop, such as a class most of whose files are unreadable"""
 
     def summary(self) -> str:
         """Return a line with the totals."""
@@ -44,11 +46,11 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
         return f"{seen:,} files: {parts}, {seen - read:,} left out"
 
     def remarks(self) -> list[str]:
-        """Return skipped files by place, and the notes, one line each."""
+        """Return the warnings, skipped files by place, and the notes, one line each."""
         left_out = [
             f"{part.place}: {part.number:,} left out, {part.reason}, such as {part.example}" for part in self.skipped
         ]
-        return [*left_out, *self.notes]
+        return [*(f"WARNING: {warning}" for warning in self.warnings), *left_out, *self.notes]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -62,3 +64,52 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
             [name, *(f"{number:,}" for number in (files, *read, files - sum(read)))]
             for name, files, *read in zip(classes, self.files, *splits, strict=True)
         ]
+
+
+class UnreadableFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that was skipped because it cannot be read as an image."""
+
+    file: str
+    """Relative to the folder of the data set"""
+    label: str
+    """Its class"""
+    reason: str
+
+
+class Copies(msgspec.Struct, frozen=True, kw_only=True):
+    """Images with identical pixels."""
+
+    files: tuple[str, ...]
+    """Relative to the folder of the data set"""
+    labels: tuple[str, ...]
+    """The class of each file; different ones are a contradiction"""
+    splits: tuple[str, ...]
+    """The split of each file: train, test or valid"""
+
+
+class Census(msgspec.Struct, frozen=True, kw_only=True):
+    """What the images of a data set are like, before they are resized. It has no effect on results."""
+
+    classes: tuple[str, ...]
+    order: str
+    """How the classes are ordered: by name, by number, or as the data set states it"""
+    images: dict[str, tuple[int, ...]]
+    """Split -> readable images per class"""
+    smallest: tuple[int, int]
+    """Width and height of the image with the fewest pixels"""
+    median: tuple[int, int]
+    largest: tuple[int, int]
+    enlarged: int
+    """Images whose shorter side is below the size of the data set"""
+    colours: dict[str, int]
+    """Colour of the files, such as grey, RGB, RGB with alpha, CMYK or 16-bit grey -> images"""
+    copies: tuple[Copies, ...]
+    """Sets of images that are identical before cropping and resizing"""
+    unreadable: tuple[UnreadableFile, ...]
+    few: tuple[str, ...]
+    """Classes with fewer than three images in all splits"""
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Images per class in all splits."""
+        return tuple(sum(each) for each in zip(*self.images.values(), strict=True))

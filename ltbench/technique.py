@@ -61,7 +61,14 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self.stage} '{self.name}' does not accept " + "; ".join(problem for _, problem in problems),
                 fix=f"{ranges} (ltbench show {self.name})",
             )
-        self.check()
+        try:
+            self.check()
+        except ValueError as error:
+            # LtbenchErrors are no ValueErrors; this is what others raise.
+            raise ParameterError(
+                f"{self.stage} '{self.name}' does not accept its parameters together: {error}",
+                fix=f"other values (ltbench show {self.name})",
+            ) from None
         off = self.without_effect()
         for field in fields(type(self)):
             if field.name in off:
@@ -282,10 +289,15 @@ def allowed(kind: Any) -> str:
     if origin in {typing.Union, types.UnionType}:
         return " or ".join(allowed(part) for part in get_args(kind))
     if origin is tuple:
-        return f"list of {allowed(get_args(kind)[0])}"
-    if kind is type(None):
-        return "none"
-    return getattr(kind, "__name__", str(kind))
+        first, *others = get_args(kind)
+        number = "" if others == [...] else f"{1 + len(others)} "
+        return f"list of {number}{allowed(first)}"
+    if origin is dict:
+        key, value = get_args(kind)
+        return f"table of {allowed(key)}, each a {allowed(value)}"
+    is_table = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    name = "table" if is_table else getattr(kind, "__name__", str(kind))
+    return "none" if kind is type(None) else name
 
 
 def _limits(meta: msgspec.Meta) -> list[str]:

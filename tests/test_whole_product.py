@@ -73,7 +73,7 @@ def test_a_second_run_trains_nothing_and_changes_no_byte(undisturbed: Workspace)
     written = {p: p.stat().st_mtime_ns for p in (undisturbed.folder / "store" / "jobs").rglob("meta.json")}
     completed = undisturbed.run("--plugins", "tta,mixup,cb_sampler", "--json")
     assert completed.returncode == 0, completed.stderr
-    assert json.loads(completed.stdout)["executed"] == {"fit": 0, "predict": 0, "cell": 0}
+    assert not any(json.loads(completed.stdout)["executed"].values())
     assert undisturbed.page == page
     assert undisturbed.fits() == fits
     assert {p: p.stat().st_mtime_ns for p in (undisturbed.folder / "store" / "jobs").rglob("meta.json")} == written

@@ -39,6 +39,7 @@ def command(what: tuple[str, ...], metric: str | None, cells: bool, leaderboards
     """
     from ltbench.leaderboard.compare import compare
     from ltbench.leaderboard.compare.terminal import comparison_text
+    from ltbench.leaderboard.tuned_rows import shown_records
 
     if len(what) not in (2, 3):
         raise UsageError(
@@ -56,7 +57,7 @@ def command(what: tuple[str, ...], metric: str | None, cells: bool, leaderboards
         records = place.records_file().records
         metric = metric or _ranked_by(place) or compare.default_metric(records)
         comparison = _two_cells(records, what[1], what[2], metric) or compare.compare_combinations(
-            records, what[1], what[2], metric, _methods(place)
+            shown_records(place.path, records), what[1], what[2], metric, _methods(place)
         )
     if as_json:
         print_json(comparison)

@@ -12,7 +12,7 @@ import msgspec
 from ltbench.cli.data_lines import report_lines
 from ltbench.cli.options import data_root_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
-from ltbench.data_report import DataReport
+from ltbench.data_report import Census, DataReport
 from ltbench.errors import DataError, LtbenchError
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Row(msgspec.Struct, kw_only=True):
     fingerprint: str = ""
     report: DataReport | None = None
     """What its files contain, for a data set that is described by reading them."""
+    census: Census | None = None
+    """What its images are like: sizes, colours, copies, unreadable files; None for a data set without such files."""
     about: str = ""
 
 
@@ -94,6 +96,7 @@ def examine(dataset: Dataset, root: Path) -> Row:
         row.valid_images = sum(info.valid_counts) or None
         row.licence, row.source, row.fingerprint = info.licence, info.source, info.fingerprint
         row.class_names, row.report = info.classes, info.report
+        row.census = dataset.census(root)
     except Exception as error:  # noqa: BLE001 - as above; a missing data set may not be able to describe itself
         row.problem = row.problem or _problem(dataset, error)
         row.here = False

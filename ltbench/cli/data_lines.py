@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ltbench.core.words import classes_without
+from ltbench.core.words import classes_without, dropped
 from ltbench.data_report import DataReport
 
 if TYPE_CHECKING:
@@ -16,15 +16,18 @@ SHOWN = 20
 
 
 def kept_lines(use: DataUse) -> Iterator[str]:
-    """Yield a line for each profile: how many training images it keeps, and how to keep all of them."""
+    """Yield how many training images each profile keeps; for a data set with a profile of its own also what is dropped."""
     available = sum(use.info.train_counts)
     for profile, by_factor in use.kept.items():
-        kept = ", ".join(f"{images:,} (factor {factor:g})" for factor, images in by_factor.items())
-        if set(by_factor.values()) == {available}:
+        kept = ", ".join(f"{sum(n):,} (factor {factor:g})" for factor, n in by_factor.items())
+        if all(sum(n) == available for n in by_factor.values()):
             yield f"{use.dataset}: {profile} keeps all {available:,} training images"
-        else:
-            hint = f"; --profiles {use.profile} keeps all" if use.profile else ""
-            yield f"{use.dataset}: {profile} keeps {kept} of {available:,} training images{hint}"
+            continue
+        hint = f"; --profiles {use.profile} keeps all" if use.profile else ""
+        yield f"{use.dataset}: {profile} keeps {kept} of {available:,} training images{hint}"
+        for factor, n in by_factor.items() if use.profile else ():
+            if text := dropped(n, use.info.train_counts, use.info.classes):
+                yield f"{use.dataset}: {profile} at factor {factor:g} {text}"
 
 
 def held_out_lines(use: DataUse) -> Iterator[str]:
@@ -36,6 +39,14 @@ def held_out_lines(use: DataUse) -> Iterator[str]:
             return
         parts = [f"{sum(n):,} at factor {factor:g}{classes_without(n)}" for factor, n in by_factor.items()]
         yield f"{use.dataset}: of the images that {profile} keeps, {', '.join(parts)} are held out of training"
+
+
+def rarest_lines(use: DataUse) -> Iterator[str]:
+    """Yield a line for each profile: held-out images of the class with the fewest, which tell how far a choice can go."""
+    for profile, by_factor in use.held_out.items():
+        if not use.own_split:
+            fewest = ", ".join(f"{min(n):,} at factor {factor:g}" for factor, n in by_factor.items())
+            yield f"{use.dataset}: of the rarest class with {profile} these are {fewest}"
 
 
 def report_lines(report: DataReport | None, classes: Sequence[str], most: int | None = SHOWN) -> Iterator[str]:
@@ -55,12 +66,14 @@ def report_lines(report: DataReport | None, classes: Sequence[str], most: int | 
 
 
 def dropped_lines(uses: Sequence[DataUse]) -> Iterator[str]:
-    """Yield a line for each data set with skipped files, or of whose own profile images are dropped."""
+    """Yield what is dropped of each data set with a profile of its own, and whether files are skipped."""
     for use in uses:
         available = sum(use.info.train_counts)
-        if use.profile and any(n < available for kept in use.kept.values() for n in kept.values()):
+        if use.profile and any(sum(n) < available for kept in use.kept.values() for n in kept.values()):
             yield from kept_lines(use)
         report = use.info.report
+        if report is not None:
+            yield from (f"{use.dataset}: WARNING: {warning}" for warning in report.warnings)
         if report is not None and report.skipped:
             yield f"{use.dataset}: {report.summary()} (ltbench data NAME lists them)"
 

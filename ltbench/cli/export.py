@@ -104,7 +104,7 @@ def _bundle(place: RecordsLocation, output: Path | None, store_path: Path, choic
         )  # fmt: skip
     if output is not None:
         write_records_file(output / FILE, source)
-        for name in ("suite.json", "suite.toml"):
+        for name in ("suite.json", "suite.toml", "tuning.jsonl", "search.json"):
             if place.kind == "suite" and (place.path / name).is_file():
                 with os_errors_as_store_errors(f"{name} cannot be copied", output):
                     shutil.copyfile(place.path / name, output / name)

@@ -45,6 +45,8 @@ def command(
     from ltbench.cli.running.reproduce_command import with_records
     from ltbench.leaderboard import publish
     from ltbench.leaderboard.merge import merge_facts, merge_records_files
+    from ltbench.leaderboard.searched_rows import add_search
+    from ltbench.leaderboard.tuned_rows import shown_records
     from ltbench.records import tuning_file
     from ltbench.records.records_file import FILE, read_records_file, records_file
     from ltbench.records.verifications import FILE as VERIFIED
@@ -60,8 +62,11 @@ def command(
     target_facts = publish.read_facts(target) if (target / publish.FACTS).exists() else None
     facts = merge_facts(target.name, target_facts, source_facts)
     _refuse_other_boards(target, facts, target_facts.definition if target_facts else "", old.records, places)
-    facts = with_records(facts, result.records_file.records)
-    tuning_file.add_tuning(target, [place.path for place in places.values() if place.kind == "suite"])
+    folders = [place.path for place in places.values() if place.kind == "suite"]
+    if not old.records:
+        add_search(target, folders)
+    tuning_file.add_tuning(target, folders)
+    facts = with_records(facts, shown_records(target, result.records_file.records))
     if with_verified:
         beside = [target, *(place.file.parent for place in places.values() if place.kind != "store")]
         known = [entry for folder in beside for entry in read_verifications(folder / VERIFIED)]
@@ -92,18 +97,14 @@ def _refuse_other_boards(
     """
     from ltbench.leaderboard.merge import board_of
     from ltbench.leaderboard.publish import read_facts
-    from ltbench.leaderboard.tuned_rows import with_tuned_rows
-    from ltbench.records.tuning_file import FILE, read_tuning
-
-    def _shown(folder: Path, records: Sequence[Record]) -> list[Record]:
-        # Tuned rows have another recipe and belong to the board of the defaults.
-        return with_tuned_rows(records, read_tuning(folder / FILE))
+    from ltbench.leaderboard.tuned_rows import shown_records
 
     suite_boards = _boards_of_suite(target.name)
     if not facts.command and not suite_boards:
         return
-    records = {name: _shown(place.path, place.records_file().records) for name, place in places.items()}
-    old = _shown(target, old)
+    # Tuned rows have another recipe and belong to the board of the defaults.
+    records = {name: shown_records(place.path, place.records_file().records) for name, place in places.items()}
+    old = shown_records(target, old)
     definitions = {name: read_facts(p.path).definition for name, p in places.items() if p.kind == "suite"}
     known: set[SuiteBoard] = suite_boards | {board_of(record) for record in old}
     # A new page copies the suite's facts from the merged folders.

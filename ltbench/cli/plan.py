@@ -158,7 +158,7 @@ def _data_facts(uses: Sequence[DataUse]) -> list[dict[str, Any]]:
         {
             "dataset": use.dataset,
             "training_images": sum(use.info.train_counts),
-            "kept": {profile: {f"{factor:g}": n for factor, n in by.items()} for profile, by in use.kept.items()},
+            "kept": {profile: {f"{factor:g}": sum(n) for factor, n in by.items()} for profile, by in use.kept.items()},
             **({"held_out": _by_factor(use)} if use.held_out else {}),
             "class_names": use.info.classes,
             "report": use.info.report,

@@ -19,7 +19,8 @@ from ltbench.cli.options import (
     worker_options,
 )
 from ltbench.cli.running.run_page import Output, completed, run_page
-from ltbench.cli.units import Spendable, Spending
+from ltbench.cli.units import Spendable, Spending, spending_text
+from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
     from ltbench.cli.running.page_of_run import PageOfRun
@@ -69,13 +70,17 @@ def command(
     registry = load_registry(choice)
     context = Context(store=Store(store_path), registry=registry, data_root=data_root)
     suite = asked_suite(registry, **asked)
+    if on == "held_out" and asked["held_out"] == 0:
+        raise UsageError("without held-out images there is nothing to compare rows by", where="--held-out 0",
+                         fix="--held-out 0.2, or --on test")  # fmt: skip
     offer = registry.executor(executor_name or suite.executor or "local")
     terms = Terms(workers=workers, timeout=timeout, memory=memory)
     for line in dropped_lines(data_uses(suite, registry, data_root)):
         click.echo(line, err=True)
     spent = budget or Spendable()
-    page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name)
-    page = completed(_of_search(page, on, named=name is not None), choice, data_root, is_replaced=is_replaced)
+    suffix = "-search-on-test" if on == "test" else "-search"
+    page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name, suffix)
+    page = completed(_of_search(page, on, budget), choice, data_root, is_replaced=is_replaced)
     if on == "held_out" and not suite.held_out:
         suite = changed(suite, held_out=SHARE)
     options = RunOptions(budget=Budget(seconds=spent["seconds"]) if "seconds" in spent else None, retries=retries)
@@ -84,8 +89,8 @@ def command(
     return run_page(source, suite.name, page, context, offer, terms, options, output)
 
 
-def _of_search(page: PageOfRun, on: str, *, named: bool) -> PageOfRun:
-    """Return the page of a search of what a page of a run would show. named: whether its name is the user's."""
+def _of_search(page: PageOfRun, on: str, budget: Spendable | None) -> PageOfRun:
+    """Return the page of a search of what a page of a run would show."""
     import msgspec
 
     from ltbench.core.checksums import digest
@@ -94,11 +99,13 @@ def _of_search(page: PageOfRun, on: str, *, named: bool) -> PageOfRun:
 
     words = shlex.split(page.command)
     place = words.index("--suite")
-    command = [words[0], "search", words[place + 1], *(["--on", on] if on == "test" else []), *words[place + 2 :]]
-    suffix = "-search-on-test" if on == "test" else "-search"
+    options = ["--on", on] if on == "test" else []
+    # What a time is enough for, depends on the machine.
+    if budget is not None and "seconds" not in budget:
+        options += ["--budget", spending_text(budget)]
+    command = [words[0], "search", words[place + 1], *options, *words[place + 2 :]]
     return msgspec.structs.replace(
         page,
-        folder=page.folder if named else page.folder.with_name(f"{page.folder.name}{suffix}"),
         suite=changed(page.suite, title=f"{page.suite.title}: search", claims=()),
         command=shlex.join(command),
         definition=digest(canonical(["search", on, page.definition]), 32),

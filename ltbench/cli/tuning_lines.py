@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ltbench.cli.data_lines import held_out_lines, rarest_lines
 from ltbench.core.units import big_number, duration
 from ltbench.core.words import counted
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 def tuning_facts(suite: Suite, context: Context, workers: int) -> dict[str, Any]:
     """Return what the trials of a suite with `[tune]` are and cost, as far as they are known before they run."""
+    from ltbench.planning.settings import data_uses
     from ltbench.running.what_is_missing import plan_status
+    from ltbench.suite.suite import changed
     from ltbench.timing.estimate import Prediction
     from ltbench.tuning.tuner import Tuner
 
@@ -29,6 +32,11 @@ def tuning_facts(suite: Suite, context: Context, workers: int) -> dict[str, Any]
         "rows": rows,
         "at": suite.tune.at,
         "sampler": suite.tune.sampler,
+        "held_out": [
+            line
+            for use in data_uses(changed(suite, held_out=tuner.held_out), context.registry, context.data_root)
+            for line in (*held_out_lines(use), *rarest_lines(use))
+        ],
         "cells": cells,
         "cells_done": status.cells_done,
         "missing": status.missing,
@@ -42,13 +50,15 @@ def tuning_facts(suite: Suite, context: Context, workers: int) -> dict[str, Any]
 
 def tuning_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield these facts as lines."""
-    where = "rows, at each factor" if facts["at"] == "each factor" else "rows, at the largest factor"
+    where = "and factor" if facts["at"] == "each factor" else "at the largest factor"
     yield (
-        f"tuning      {counted(facts['trials_of_each_row'], 'trial')} of {facts['rows']:,} {where}; "
+        f"tuning      {counted(facts['trials_of_each_row'], 'trial')} for each row {where} ({facts['rows']:,} in all); "
         f"{facts['cells_done']:,} of {counted(facts['cells'], 'cell')} done"
     )
     if facts["sampler"] == "tpe":
         yield "            the trials after the first batch depend on its scores and are not counted here"
+    for line in facts["held_out"]:
+        yield f"            {line}"
     again = "" if facts["predicted_elapsed"] is None else f", about {duration(facts['predicted_elapsed'])}"
     yield (
         f"            {facts['trainings']:,} trainings ({facts['trainings_naive']:,} without sharing), "

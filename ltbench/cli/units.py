@@ -70,3 +70,10 @@ class Spending(click.ParamType[Spendable]):
         if match is None or number < 1 or number != int(number):
             self.fail(f"'{value}' is no amount such as 10m, 100cells or 20Mpasses", param, ctx)
         return Spendable(cells=int(number))
+
+
+def spending_text(spendable: Spendable) -> str:
+    """Return a number of cells or passes as `Spending` reads it."""
+    if "cells" in spendable:
+        return f"{spendable['cells']}cells"
+    return f"{spendable['passes']:f}".rstrip("0").rstrip(".") + "passes"

@@ -14,9 +14,13 @@ _PHOTOMETRIC = 262
 class Refused(Exception):
     """A file cannot be read; the message says why, `fix` what to do."""
 
-    def __init__(self, why: str, fix: str = "repair or remove the file", *, white: bool = False) -> None:
+    def __init__(
+        self, why: str, fix: str = "repair or remove the file", *, white: bool = False, is_rule: bool = False
+    ) -> None:
         super().__init__(why)
         self.fix = fix
+        self.is_rule = is_rule or white
+        """Whether the file is sound, but needs other parameters"""
         self.white = white
         """Whether the file can be read with another `white`"""
 

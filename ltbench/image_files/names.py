@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _OF_THE_SYSTEM = {
     "__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "__pycache__", "thumbs.db", "desktop.ini",
 }  # fmt: skip
 """Folders and files that operating systems and tools create, in lower case; some contain images."""
+_LISTED = 5
+_INTEGER = re.compile(r"[+-]?[0-9]+")
 _NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -33,3 +35,16 @@ def shuffled(names: Iterable[str], seed: int) -> list[str]:
 def is_hidden(name: str) -> bool:
     """Return whether a file or folder is hidden, or created by an operating system or tool."""
     return name.startswith(".") or name.lower() in _OF_THE_SYSTEM
+
+
+def in_order(names: Iterable[str]) -> tuple[list[str], str]:
+    """Return class names in their natural order, and what it is: by number if all are integers, else by name."""
+    if all(map(_INTEGER.fullmatch, names := list(names))):
+        return sorted(names, key=lambda name: (int(name), name)), "of their numbers"
+    return sorted(names), "of their names"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names of a list, and how many more there are."""
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more

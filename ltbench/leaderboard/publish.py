@@ -26,6 +26,7 @@ from ltbench.leaderboard.page.page import failure_numbers, group_failures, page
 from ltbench.leaderboard.page.readme_block import claims_block, compact_block
 from ltbench.leaderboard.page.search_section import search_notice
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, mark_self_reported, verification_notes
+from ltbench.leaderboard.searched_rows import with_cells_of_page
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.suite_facts import SuiteFacts
@@ -147,6 +148,7 @@ def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> Suit
     boards = make_boards(records, facts.seeds, columns, facts.reference, facts.metric, facts.method_parts)
     boards = with_published(boards, facts.reported)
     if (searched := read_search(folder / SEARCH)) is not None:
+        searched = with_cells_of_page(searched, records)
         # What a search leaves out is not missing.
         boards = [msgspec.structs.replace(board, missing=[]) for board in boards]
     marked = mark_self_reported(boards, records, status)

@@ -7,13 +7,14 @@ technique's advantage is tuning, are effects and interactions like all others.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
 from ltbench.core.spec import canonical
 from ltbench.records.comparability import TUNED
 from ltbench.records.record import Record
-from ltbench.records.tuning_file import TunedRow
+from ltbench.records.tuning_file import FILE, TunedRow, read_tuning
 
 
 def tuned_label(row: TunedRow) -> str:
@@ -38,6 +39,11 @@ def with_tuned_rows(records: Sequence[Record], tuned: Sequence[TunedRow]) -> lis
             if cell in by_id
         ]
     return shown
+
+
+def shown_records(folder: Path, records: Sequence[Record]) -> list[Record]:
+    """Return the records of a folder as its page shows them. Raises `RecordError` naming the line of a malformed file."""
+    return with_tuned_rows(records, read_tuning(folder / FILE))
 
 
 def _row(combination: dict[str, str | None], recipe: dict[str, object]) -> bytes:

@@ -14,9 +14,10 @@ from ltbench.columns import BALANCED, HELD_OUT, TOP1
 from ltbench.core.spec import Job, Spec, identity, predict_spec
 from ltbench.errors import UsageError
 from ltbench.executor import Techniques
+from ltbench.planning.combinations import Combination
 from ltbench.planning.feature_jobs import feature_jobs
 from ltbench.planning.trajectory import Segments, cut
-from ltbench.stages import Metric
+from ltbench.stages import Metric, Posthoc
 
 
 class Compared(NamedTuple):
@@ -61,6 +62,12 @@ def test_metric(metric: str, test_counts: Sequence[int], registry: Techniques) -
 
 def _is_balanced(counts: Sequence[int]) -> bool:
     return len({count for count in counts if count}) == 1
+
+
+def fitted_to_held_out(row: Combination) -> str:
+    """Return the posthoc of a row that is fitted to the held-out images, by which it cannot be compared; empty without one."""
+    posthoc = row.by_stage.get(Posthoc.stage)
+    return posthoc.label if isinstance(posthoc, Posthoc) and "held_out" in posthoc.uses() else ""
 
 
 def _metric_with(number: str, registry: Techniques) -> Compared:

@@ -29,8 +29,8 @@ class DataUse(msgspec.Struct, frozen=True, kw_only=True):
     profile: str
     """The data set's own profile; empty for none."""
     info: DatasetInfo
-    kept: dict[str, dict[float, int]]
-    """Profile -> imbalance factor -> images of the subset, including those that are held out of training"""
+    kept: dict[str, dict[float, tuple[int, ...]]]
+    """Profile -> imbalance factor -> images of each class in the subset, including those that are held out of training"""
     held_out: dict[str, dict[float, tuple[int, ...]]]
     """Profile -> imbalance factor -> held-out images of each class; empty if nothing is held out"""
     own_split: bool = False
@@ -159,8 +159,8 @@ def data_uses(suite: Suite, registry: Techniques, data_root: Path) -> list[DataU
                 own_split=has_own_split(setting.data),
             ),
         )  # fmt: skip
-        drawn = 0 if use.own_split else sum(setting.held_out)
-        use.kept.setdefault(labels["profile"], {})[labels["imbalance_factor"]] = sum(setting.counts) + drawn
+        kept = setting.counts if use.own_split else tuple(map(sum, zip(setting.counts, setting.held_out, strict=True)))
+        use.kept.setdefault(labels["profile"], {})[labels["imbalance_factor"]] = kept
         if any(setting.held_out):
             use.held_out.setdefault(labels["profile"], {})[labels["imbalance_factor"]] = setting.held_out
     return list(uses.values())

@@ -11,7 +11,8 @@ from ltbench.errors import RecordError
 from ltbench.records.record import write_atomic
 
 FILE: Final = "search.json"
-State = Literal["in the lead", "surely worse", "stopped half-way", "failed", "never run"]
+State = Literal["in the lead", "surely worse", "stopped half-way", "failed", "undefined", "not compared", "never run"]
+"""undefined: a cell has no number to compare by; not compared: its cells on the page are of another run or search."""
 
 
 class SearchedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,8 +24,10 @@ class SearchedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Data set, profile and model."""
     state: State
     cells: int
-    """Its cells that were run."""
+    """Its cells that were run, also those that failed."""
     why: str = ""
+    is_best: bool = False
+    """Whether the search recommends it: the best of those that were run, as far as the search knows."""
 
 
 class Searched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,7 +41,7 @@ class Searched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cells: int
     """Cells that were run."""
     all_cells: int
-    """Cells of all combinations at all factors with all seeds."""
+    """Cells of all combinations, also those left out of the comparison, at all factors with all seeds."""
     passes: float
     """Cost of the cells that were run, in forward passes of an image, with shared trainings."""
     ended: str
@@ -46,6 +49,8 @@ class Searched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     halves: str = ""
     """What was found about short trainings; empty if it was not tried."""
     rows: list[SearchedRow]
+    beyond: int = 0
+    """Combinations of the suite beyond those that a search takes, which are the simple ones."""
 
 
 def write_search(path: Path, searched: Searched) -> None:

@@ -40,9 +40,10 @@ class Verdict(NamedTuple):
 
 
 class Halves:
-    """Scores of rows half-way and at the end, by block."""
+    """Scores of rows half-way and at the end, by block. sign: 1 where high scores are good, -1 where low ones are."""
 
-    def __init__(self) -> None:
+    def __init__(self, sign: int = 1) -> None:
+        self._sign = sign
         self._scores: dict[Hashable, dict[Hashable, list[float | None]]] = {}
 
     def add(self, row: Hashable, block: Hashable, *, half: float | None = None, end: float | None = None) -> None:
@@ -89,7 +90,7 @@ class Halves:
         if verdict is None or not verdict.carries or mine is None or best is None:
             return False
         # The line leaves both ends open.
-        return verdict.slope * (mine - best) + _SURE * math.sqrt(2) * verdict.error < 0
+        return self._sign * verdict.slope * (mine - best) + _SURE * math.sqrt(2) * verdict.error < 0
 
     def __str__(self) -> str:
         """Return what was found, as a sentence; empty with too few rows to say."""
@@ -97,9 +98,13 @@ class Halves:
         if verdict is None:
             return ""
         found = (
-            f"Ranks half-way through the training and at its end correlate by {verdict.correlation:.2f} (at least {verdict.low:.2f}, "
+            f"Ranks half-way through the training and at its end correlate by {_number(verdict.correlation)} (at least {_number(verdict.low)}, "
             f"{verdict.rows} rows)"
         )
         if verdict.carries:
             return f"{found}: rows that were surely worse half-way were not trained to the end."
         return f"{found}, which is too little to stop any row half-way."
+
+
+def _number(correlation: float) -> str:
+    return f"{correlation:.2f}".replace("-", "\N{MINUS SIGN}")

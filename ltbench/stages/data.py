@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from ltbench.data_report import DataReport
+from ltbench.data_report import Census, DataReport
 from ltbench.technique import Technique
 
 if TYPE_CHECKING:
@@ -61,6 +61,11 @@ class Dataset(Technique, frozen=True):
     profile: ClassVar[str] = ""
     """The profile if a command line names this data set but no profile or imbalance factor; empty for the suite's."""
 
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        """Whether this data set reads the images of a user at a path, which is then its parameter `path`."""
+        return False
+
     def info(self, root: Path) -> DatasetInfo:
         """Describe the data set, from constants if possible, so that plans need no files.
 
@@ -84,6 +89,10 @@ class Dataset(Technique, frozen=True):
         from ltbench.image_files.decode import Rules
 
         return Rules(channels=info.channels, size=info.size)
+
+    def census(self, root: Path) -> Census | None:
+        """Return what the image files are like; None for a data set that is not read from files of users."""
+        return None
 
 
 class Profile(Technique, frozen=True):

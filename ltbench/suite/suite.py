@@ -195,7 +195,7 @@ def read_suite(path: Path) -> Suite:
 
 def _allowed_at(message: str) -> str:
     """Return what is allowed at the place that an error of msgspec names; empty if it is no key."""
-    found = re.search(r"at `\$\.([\w.]+)`", message)
+    found = re.search(r"`\$\.([\w.]+)", message)
     kind: Any = Suite
     for key in found[1].split(".") if found else ():
         structs = [kind, *get_args(kind)]

@@ -11,8 +11,7 @@ import msgspec
 import numpy as np
 
 from ltbench.errors import DataError, JobFailed, UsageError
-from ltbench.image_files.decode import Readings, read_image
-from ltbench.image_files.grey import Refused
+from ltbench.image_files.decode import read_image, warnings_by_thread
 from ltbench.image_files.names import plain
 from ltbench.jobs.plugin_calls import merge_checked
 from ltbench.jobs.posthoc import adjusted_branches, merged_branches
@@ -139,10 +138,11 @@ class TrainedModel:
         Raises `DataError`, naming file and reason.
         """
         name = plain(str(source)) if isinstance(source, str | Path) else f"an image ({type(source).__name__})"
-        try:
-            return read_image(_opened(source), self.description.reading, Readings())
-        except Refused as why:
-            raise DataError(f"{name} cannot be read as an image", why=str(why), fix=why.fix) from why
+        with warnings_by_thread():
+            pixels, found = read_image(_opened(source), self.description.reading)
+        if pixels is None:
+            raise DataError(f"{name} cannot be read as an image", why=found.problem, fix=found.fix)
+        return pixels
 
     def _pixels(self, images: Iterable[Any]) -> Iterator[Any]:
         return (self.read(image) for image in images)
@@ -248,8 +248,10 @@ def _opened(source: Any) -> Path | Image:
         return source  # type: ignore[no-any-return]
     shape = source.shape
     if source.dtype != np.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in {3, 4})):
-        raise Refused(
-            f"it is an array {source.dtype} {list(shape)}; expected uint8 [H, W], [H, W, 3] or [H, W, 4]", "convert it"
+        raise DataError(
+            "an array cannot be read as an image",
+            why=f"it is an array {source.dtype} {list(shape)}; expected uint8 [H, W], [H, W, 3] or [H, W, 4]",
+            fix="convert it",
         )
     from PIL import Image
 

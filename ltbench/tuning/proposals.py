@@ -58,7 +58,7 @@ class Proposals:
         return found
 
     def tell(self, scores: Sequence[float | None]) -> None:
-        """Tell the scores of all trials so far, in their order; None for one that failed."""
+        """Tell the scores of all trials so far, in their order: high is good; None for one that failed."""
         # The defaults are no point of the search.
         self._told = list(zip(self._asked, scores[1:], strict=True))
 

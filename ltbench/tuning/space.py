@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,9 +13,12 @@ from ltbench.planning.combinations import Combination
 from ltbench.stages import Technique
 from ltbench.suite.recipe import Recipe
 from ltbench.suite.tuning import FACTOR, Tuning
+from ltbench.technique import written
 from ltbench.tune import Tune, is_whole, tuned_parameters
 
 Value = float | str | bool
+_LAST = math.nextafter(1.0, 0.0)
+"""The last place of a range."""
 
 
 class Dimension(NamedTuple):
@@ -79,6 +83,23 @@ class Space:
             one.field: values[one.name] for one in self.dimensions if one.technique is technique and one.name in values
         }
         return msgspec.structs.replace(technique, **changes) if changes else technique
+
+    @property
+    def notes(self) -> list[str]:
+        """What the declared ranges of its techniques do not allow."""
+        found = [
+            f"{technique.name}.{field} is not tuned, as {written(getattr(technique, field))} is not in {tune}"
+            for technique in self.row.techniques
+            for field, tune in tuned_parameters(type(technique)).items()
+            if not tune.contains(getattr(technique, field))
+        ]
+        for one in self.dimensions:
+            for value in dict.fromkeys(map(one.at, (0.0, _LAST))):
+                try:
+                    self.with_values({one.name: value})
+                except LtbenchError:
+                    found.append(f"{one.name} is tuned over a part of {one.tune}, as {written(value)} is refused")
+        return found
 
 
 def _of_recipe(recipe: Recipe, tuning: Tuning) -> list[Dimension]:

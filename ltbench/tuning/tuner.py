@@ -19,12 +19,11 @@ from ltbench.planning.combinations import Combination, LeftOut, suite_combinatio
 from ltbench.planning.grid import chosen_rows
 from ltbench.planning.plan import Plan
 from ltbench.planning.planner import Planner
-from ltbench.planning.selection import Compared, held_out_metric
+from ltbench.planning.selection import Compared, fitted_to_held_out, held_out_metric
 from ltbench.planning.settings import Setting
 from ltbench.records.from_store import valid_record
 from ltbench.records.record import validate
 from ltbench.records.tuning_file import Trial, TunedRow, best_trial
-from ltbench.stages import Posthoc
 from ltbench.suite.recipe import recipe_spec
 from ltbench.suite.suite import Suite, changed
 from ltbench.suite.tuning import SHARE
@@ -54,6 +53,8 @@ class _Row:
         self.scores: list[float | None] = []
         self.lacks = False
         """Whether a trial has no record, because the run was stopped."""
+        self.failed = False
+        """Whether a trial failed."""
 
 
 class Tuner:
@@ -65,14 +66,15 @@ class Tuner:
         self._tuning, self._context = suite.tune, context
         self._suite, self._only = changed(suite, tune=None), only
         self._recipe = suite.recipe.resolved()
-        share = suite.tune.held_out or suite.held_out or SHARE
+        self.held_out = suite.tune.held_out or suite.held_out or SHARE
+        """Share of the training images that trials hold out."""
         registry, root = context.registry, context.data_root
         self._final = Planner(self._suite, registry, root)
-        self._trials = Planner(changed(self._suite, held_out=share), registry, root, trials=suite.tune.seeds)
+        self._trials = Planner(changed(self._suite, held_out=self.held_out), registry, root, trials=suite.tune.seeds)
         self.tuned: list[TunedRow] = []
         """What was chosen so far."""
         self.notes: list[str] = []
-        """Rows that are not tuned, with the reason."""
+        """Rows and parameters that are not tuned, with the reason."""
 
     def parts(self, workers: int) -> Iterator[TuningPart]:
         """Yield the parts of the plan; each has to be run before the next one is asked for."""
@@ -101,15 +103,15 @@ class Tuner:
         for combination in rows:
             if isinstance(combination, LeftOut):
                 continue
-            posthoc = combination.by_stage.get(Posthoc.stage)
-            if isinstance(posthoc, Posthoc) and "held_out" in posthoc.uses():
+            if posthoc := fitted_to_held_out(combination):
                 self.notes.append(
-                    f"{combination.label} is not tuned: {posthoc.label} is fitted to the images on which trials are compared"
+                    f"{combination.label} is not tuned: {posthoc} is fitted to the images on which trials are compared"
                 )
                 continue
+            space = Space(combination, self._recipe, self._tuning)
+            self.notes += [note for note in space.notes if note not in self.notes]
             for setting in self._tuned_settings():
-                proposals = Proposals(Space(combination, self._recipe, self._tuning), self._tuning)
-                yield _Row(combination, setting, proposals)
+                yield _Row(combination, setting, Proposals(space, self._tuning))
 
     def _tuned_settings(self) -> Iterable[Setting]:
         if self._tuning.at == "each factor":
@@ -132,15 +134,17 @@ class Tuner:
 
     def _read(self, row: _Row) -> None:
         """Read the scores of all trials of a row."""
-        metric = self._metric_of(row.setting).name
+        metric = self._metric_of(row.setting)
         row.scores = []
         for cells in row.cells:
             records = [valid_record(cell.key, self._context.store) for cell in cells]
             row.lacks |= None in records
-            scores = [validate(record).score(metric) for record in records if record is not None]
+            row.failed |= any(record is not None and record["status"] == "failed" for record in records)
+            scores = [validate(record).score(metric.name) for record in records if record is not None]
             known = [score for score in scores if score is not None]
             row.scores.append(math.fsum(known) / len(known) if known and len(known) == len(cells) else None)
-        row.proposals.tell(row.scores)
+        sign = 1 if metric.higher_is_better else -1
+        row.proposals.tell([None if score is None else sign * score for score in row.scores])
 
     def _metric_of(self, setting: Setting) -> Compared:
         return held_out_metric(self._suite.metric, setting.info.test_counts, self._context.registry)
@@ -151,7 +155,9 @@ class Tuner:
         best = best_trial(row.scores, higher_is_better=metric.higher_is_better)
         if best is None:
             if any(row.cells):
-                self.notes.append(f"{row.combination.label} is not tuned: every trial failed")
+                why = "every trial failed" if row.failed else f"{metric.number} is undefined on the held-out images"
+                at = f"imbalance factor {row.setting.labels['imbalance_factor']:g}"
+                self.notes.append(f"{row.combination.label} is not tuned at {at}: {why}")
             return False
         point = row.proposals.trials[best]
         trials = [

@@ -100,6 +100,33 @@ def test_data_prints_the_report_and_json_has_it(photos: str) -> None:
     assert "common     64        60     4         0" in said
     (row,) = json.loads(call("data", photos, "--json").stdout)
     assert row["report"]["files"] == [64, 7]
+    assert row["census"]["images"] == {"train": [60, 6], "test": [4, 0]}
+    assert row["census"]["smallest"] == [8, 8]
+
+
+def test_a_census_says_what_the_images_are_like(photos: str) -> None:
+    folder = Path("data/photos/train")
+    Image.new("L", (20, 4), 7).save(folder / "rare" / "grey.png")
+    Image.new("CMYK", (40, 30), (9, 9, 9, 9)).save(folder / "rare" / "print.jpg")
+    (folder / "common" / "0.png").write_bytes(b"")
+    for n in range(1, 40):
+        (folder / "common" / f"{n}.png").write_bytes(b"no image")
+    said = call("data", photos).stdout
+    assert "WARNING: 40 of 64 files of class 'common' are unreadable" in said
+    assert "train/common: 1 left out, unreadable: it is empty, such as 0.png" in said
+    assert "class common: 20 left out, unreadable (ltbench data NAME --json lists them), such as " in said
+    assert "sizes: 8 x 8 to 40 x 30 pixels, median 8 x 8; 1 of 32 images enlarged to 8 x 8" in said
+    assert "colours: 30 RGB, 1 CMYK, 1 grey" in said
+    assert "4 of 4 test images are identical to a training image" not in said  # those were damaged
+    assert "classes are in the order of their names" in said
+    (row,) = json.loads(call("data", photos, "--json").stdout)
+    assert len(row["census"]["unreadable"]) == 40
+    assert row["census"]["unreadable"][0] == {"file": "train/common/0.png", "label": "common", "reason": "it is empty"}
+    run = call("run", "--datasets", photos, "--plugins", "", "--models", "convnet[width=4]", "--seeds", "0", "--set", "steps=1",
+               "--store", "store", "--executor", "inline")  # fmt: skip
+    assert "WARNING: 40 of 64 files of class 'common' are unreadable" in run.stderr
+    (page,) = Path("leaderboards").rglob("README.md")
+    assert "**40 of 64 files of class 'common' are unreadable**" in page.read_text()
 
 
 def test_a_run_says_it_before_and_the_record_and_the_page_have_it(photos: str) -> None:
@@ -146,10 +173,30 @@ def test_a_cell_is_rerun_where_the_page_says_its_images_are(photos: str, monkeyp
 
 
 def test_a_run_says_how_many_images_a_profile_drops(photos: str) -> None:
-    options = ("--plugins", "cb_sampler", "--models", "convnet[width=4]", "--seeds", "0", "--set", "steps=2")
-    at = ("--store", "store", "--executor", "inline", "--budget", "1s")
+    drops = "at factor 2 drops 48 of 66 training images: 48 of 60 of 'common'"
+    assert drops in call("plan", "--store", "store", "--datasets", photos, "--imbalance-factors", "2", width=300).stdout
+    options = ("--plugins", "", "--models", "convnet[width=4]", "--seeds", "0", "--set", "steps=1")
+    at = ("--store", "store", "--executor", "inline")
     said = call("run", "--datasets", photos, "--imbalance-factors", "2", *options, *at).stderr
     assert "exp keeps 18 (factor 2) of 66 training images; --profiles natural keeps all" in said
+    assert f"{photos}: exp {drops}\n" in said
+    (page,) = Path("leaderboards").rglob("README.md")
+    assert "exp at imbalance factor 2 drops 48 of 66 training images: 48 of 60 of 'common'" in page.read_text()
+
+
+@pytest.mark.parametrize("held_out", [[], ["--held-out", "0.25"]])
+def test_a_page_says_what_is_dropped_by_an_order_of_names(photos: str, held_out: list[str]) -> None:
+    Path("data/photos/train/common").rename("data/photos/train/zebra")
+    Path("data/photos/test/common").rename("data/photos/test/zebra")
+    options = ("--plugins", "", "--models", "convnet[width=4]", "--seeds", "0", "--set", "steps=1", *held_out)
+    at = ("--store", "store", "--executor", "inline")
+    drops = "drops 57 of 66 training images: 57 of 60 of 'zebra'; the classes are not in the order of their counts"
+    assert drops in call("run", "--datasets", photos, "--imbalance-factors", "2", *options, *at).stderr
+    (page,) = Path("leaderboards").rglob("README.md")
+    assert f"exp at imbalance factor 2 {drops}" in page.read_text()
+    kept = call("run", "--datasets", photos, *options, *at, "--name", "all").stderr
+    assert "drops" not in kept
+    assert "drops" not in Path("leaderboards/local/all/README.md").read_text()
 
 
 def test_a_report_does_not_make_two_results_differ() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -11,9 +14,12 @@ import pytest
 from support import call, suite_source
 
 from ltbench.core.folders import data_root
+from ltbench.core.spec import is_partial
+from ltbench.errors import UsageError
 from ltbench.leaderboard.publish import load
 from ltbench.records.records_file import read_records_file
 from ltbench.records.search_file import Searched, read_search
+from ltbench.store.store import Store
 
 RECIPE = {"epochs": 2, "batch_size": 16, "lr": 0.1, "precision": "fp32"}
 TECHNIQUES = ["cb_sampler", "mixup", "tta", "logit_adjust_posthoc", "ens"]
@@ -33,9 +39,9 @@ def source(name: str = "raced", **fields: object) -> str:
     return suite_source(name, RECIPE, **(required | fields))
 
 
-def search(folder: Path, *words: object, name: str = "raced") -> Path:
+def search(folder: Path, *words: object, name: str = "raced", code: int = 0) -> Path:
     done = call("search", folder / f"{name}.toml", "--executor", "inline", *places(folder), *words)
-    assert done.return_value == 0, done.output
+    assert done.return_value == code, done.output
     return folder / "leaderboards" / "local" / f"{name}-search"
 
 
@@ -102,8 +108,18 @@ def test_page_and_terminal_say_first_what_was_run(raced: Path, page: Path) -> No
 def test_the_command_of_the_page_is_a_search(raced: Path, page: Path) -> None:
     text = (page / "README.md").read_text()
     (command,) = re.findall(r"^ltbench .*$", text, re.MULTILINE)
-    assert command.startswith("ltbench search ")
-    assert "suite.toml" in command
+    words = shlex.split(command)
+    assert words[:2] == ["ltbench", "search"]
+    assert Path(words[2]).read_bytes() == (raced / "raced.toml").read_bytes()
+    assert words[3:] == ["--budget", "12cells"]
+
+
+def test_the_page_says_which_row_it_recommends(raced: Path, page: Path) -> None:
+    (best,) = (row for row in searched(page).rows if row.is_best)
+    assert best.cells
+    said = f"By held-out images it recommends {'the baseline' if best.combination == 'baseline' else best.combination}."
+    assert said in (page / "README.md").read_text()
+    assert said in call("leaderboard", "local/raced-search", places(raced)[1], width=400).stdout
 
 
 def test_the_same_search_runs_nothing_and_a_larger_budget_goes_on(raced: Path, page: Path) -> None:
@@ -111,13 +127,110 @@ def test_the_same_search_runs_nothing_and_a_larger_budget_goes_on(raced: Path, p
     again = call(
         "search", raced / "raced.toml", "--executor", "inline", *places(raced), "--budget", "12cells", "--json"
     )
-    assert json.loads(again.stdout)["executed"] == {"fit": 0, "predict": 0, "cell": 0}
+    assert not any(json.loads(again.stdout)["executed"].values())
     assert {path.name: path.read_bytes() for path in page.iterdir() if path.is_file()} == before
     first = {record.id for record in read_records_file(page / "records.jsonl").records}
     search(raced, "--budget", "14cells")
     more = {record.id for record in read_records_file(page / "records.jsonl").records}
     assert first < more
     assert len(more) == 14
+
+
+def test_a_smaller_budget_leaves_the_page_of_a_larger_one(raced: Path, page: Path) -> None:
+    search(raced, "--budget", "14cells")
+    before = {path.name: path.read_bytes() for path in page.iterdir() if path.is_file()}
+    search(raced, "--budget", "3cells")
+    assert {path.name: path.read_bytes() for path in page.iterdir() if path.is_file()} == before
+
+
+def test_no_row_of_a_page_is_said_to_be_never_run(raced: Path, page: Path, tmp_path: Path) -> None:
+    for budget in ("3cells", "12cells"):
+        search(raced, "--budget", budget, "--name", f"of-{budget}")
+    local = raced / "leaderboards" / "local"
+    done = call("merge", local / "of-3cells", local / "of-12cells", "--into", tmp_path / "merged")
+    assert done.exit_code == 0, done.output
+    assert load(tmp_path / "merged").searched == load(local / "of-12cells").searched
+    # A page that has more cells than its search ran says so.
+    (tmp_path / "merged" / "search.json").write_bytes((local / "of-3cells" / "search.json").read_bytes())
+    found = load(tmp_path / "merged").searched
+    assert found is not None
+    assert found.cells == 12
+    with_rows = {record.label for record in load(tmp_path / "merged").records}
+    assert {row.combination for row in found.rows if row.state == "never run"}.isdisjoint(with_rows)
+    assert "not compared" in {row.state for row in found.rows}
+
+
+def test_a_run_takes_the_place_of_a_search_of_the_same_name(tmp_path: Path) -> None:
+    (tmp_path / "raced.toml").write_text(source(techniques=[], seeds=[0]))
+    page = search(tmp_path)
+    assert (page / "search.json").exists()
+    done = call(
+        "run", "--suite", tmp_path / "raced.toml", "--executor", "inline", *places(tmp_path), "--name", page.name
+    )
+    assert done.exit_code == 0, done.output
+    assert "search" not in (page / "README.md").read_text().replace("raced-search", "")
+    assert not (page / "search.json").exists()
+
+
+def test_a_row_whose_posthoc_is_fitted_to_held_out_images_is_not_compared_on_them(tmp_path: Path) -> None:
+    (tmp_path / "raced.toml").write_text(source(techniques=["tta", "tau_norm[tau=held_out]"], seeds=[0]))
+    page = search(tmp_path)
+    never = {row.combination: row.why for row in searched(page).rows if row.state == "never run"}
+    assert never == dict.fromkeys(
+        ("tau_norm[tau=held_out]", "tta + tau_norm[tau=held_out]"),
+        "tau_norm[tau=held_out] is fitted to the images on which rows are compared",
+    )
+    assert not any("tau_norm" in record.label for record in read_records_file(page / "records.jsonl").records)
+    assert searched(page).all_cells == 4 * 2
+
+
+def test_failed_and_undefined_rows_were_run(tmp_path: Path) -> None:
+    (tmp_path / "raced.toml").write_text(source(techniques=["tta"], seeds=[0], imbalance_factors=[2], metric="few"))
+    page = search(tmp_path)
+    found = searched(page)
+    assert {(row.state, row.cells) for row in found.rows} == {("undefined", 1)}
+    assert found.ended == "It ended as no combination has a number to compare by."
+    assert not any(row.is_best for row in found.rows)
+    assert "never run" not in (page / "README.md").read_text()
+    (tmp_path / "raced.toml").write_text(source(models=["convnet[width=4]"], techniques=["sam[rho=1e30]"], seeds=[0]))
+    search(tmp_path, "--name", "failed", code=1)
+    failed = searched(tmp_path / "leaderboards" / "local" / "failed")
+    assert [(row.state, row.cells) for row in failed.rows] == [("in the lead", 2), ("failed", 2)]
+    assert (failed.rows[0].is_best, failed.rows[1].is_best) == (True, False)
+
+
+def test_boards_share_a_budget_of_cells(tmp_path: Path) -> None:
+    models = [f"convnet[width={width}]" for width in (4, 5, 6)]
+    (tmp_path / "raced.toml").write_text(source(models=models, seeds=[0]))
+    found = searched(search(tmp_path, "--budget", "7cells"))
+    cells = Counter[str]()
+    for row in found.rows:
+        cells[row.board] += row.cells
+    assert sorted(cells.values()) == [2, 2, 3]
+    assert [row.cells for row in found.rows if row.combination == "baseline"] == [2, 2, 2]
+
+
+def test_a_page_says_how_many_combinations_are_beyond_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ltbench.cli.running.search_parts.MOST_ROWS", 5)
+    (tmp_path / "raced.toml").write_text(source(techniques=["mixup", "tta", "cb_sampler"], seeds=[0]))
+    page = search(tmp_path, "--budget", "2cells")
+    assert (searched(page).beyond, len(searched(page).rows)) == (3, 5)
+    assert "3 others of the suite were not searched." in (page / "README.md").read_text()
+
+
+def test_a_recipe_is_not_swept(tmp_path: Path) -> None:
+    (tmp_path / "raced.toml").write_text(source() + "\n[sweep]\nlr = [0.1, 0.2]\n")
+    with pytest.raises(UsageError, match="a search has one recipe") as error:
+        search(tmp_path)
+    assert error.value.fix == "--set lr=VALUE"
+
+
+def test_without_held_out_images_nothing_is_compared_on_them(raced: Path) -> None:
+    with pytest.raises(UsageError, match="nothing to compare rows by") as error:
+        call("search", raced / "raced.toml", "--held-out", "0", *places(raced))
+    assert "--on test" in error.value.fix
 
 
 def test_the_number_of_workers_changes_nothing(raced: Path, tmp_path: Path) -> None:
@@ -140,6 +253,20 @@ def test_a_search_that_was_stopped_goes_on(tmp_path: Path) -> None:
     stopped = search(tmp_path, "--budget", "0.001s")
     assert not (stopped / "search.json").exists() or "It was stopped" in searched(stopped).ended
     assert searched(search(tmp_path)).rows == expected.rows
+
+
+def test_an_interrupted_round_changes_nothing(tmp_path: Path) -> None:
+    """Planted: a store in which the cells of the first round are done, and those half-way through are not."""
+    (tmp_path / "raced.toml").write_text(source())
+    expected = searched(search(tmp_path, "--budget", "12cells"))
+    assert expected.halves
+    store = Store(tmp_path / "store")
+    halves = [key for key in store.cells() if is_partial(store.record(key)["spec"])]
+    assert halves
+    for key in halves:
+        store.record_path(key).unlink()
+    shutil.rmtree(tmp_path / "leaderboards")
+    assert searched(search(tmp_path, "--budget", "12cells")) == expected
 
 
 def test_without_a_budget_it_ends_when_rows_are_told_apart(tmp_path: Path) -> None:
@@ -179,7 +306,6 @@ def test_no_test_label_reaches_a_choice(raced: Path, page: Path) -> None:
     from ltbench.executor import Context
     from ltbench.records.record import seal
     from ltbench.registry.registry import Registry
-    from ltbench.store.store import Store
     from ltbench.suite.suite import changed, read_suite
 
     suite = changed(read_suite(raced / "raced.toml"), held_out=0.2)

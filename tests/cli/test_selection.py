@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,19 @@ def test_a_cell_is_rerun_bit_for_bit_elsewhere(selected: Path, tmp_path: Path) -
 def test_the_selection_is_on_another_board(selected: Path) -> None:
     boards = {record.board for side in ("best", "last") for record in records(selected, side)}
     assert len(boards) == 2
+
+
+def test_pages_say_how_epochs_are_selected(selected: Path, tmp_path: Path) -> None:
+    local = selected / "leaderboards" / "local"
+    said = "Each network is that of the epoch with the best balanced accuracy on held-out images."
+    assert said in (local / "best" / "README.md").read_text()
+    assert said not in (local / "last" / "README.md").read_text()
+    assert call("merge", local / "best", local / "last", "--into", tmp_path / "both").exit_code == 0
+    headings = re.findall(r"^## fashion_mini.*$", (tmp_path / "both" / "README.md").read_text(), re.MULTILINE)
+    assert {heading.removesuffix(": details").split(", ")[-1] for heading in headings} == {
+        "epoch with the best balanced_accuracy",
+        "last epoch",
+    }
 
 
 def test_a_training_whose_held_out_number_is_undefined_fails_by_name(selected: Path, tmp_path: Path) -> None:

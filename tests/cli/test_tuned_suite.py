@@ -7,12 +7,16 @@ import re
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from support import call, suite_source
 
+from ltbench.cli.running.reproduce_command import with_records
 from ltbench.errors import RecordError, SuiteError, UsageError
-from ltbench.leaderboard.publish import load
+from ltbench.leaderboard.page.tuning_section import tuning_lines
+from ltbench.leaderboard.publish import load, read_folder
 from ltbench.leaderboard.statistics.record_groups import group_records
+from ltbench.leaderboard.tuned_rows import shown_records
 from ltbench.records.comparability import TUNED
 from ltbench.records.records_file import read_records_file
 from ltbench.records.tuning_file import read_tuning
@@ -110,11 +114,55 @@ def test_promised_and_delivered_are_differences_of_the_printed_numbers(page: Pat
     assert cells[5] == f"{mean['cb_sampler', 100.0]:.1f} → {mean['cb_sampler + tuned (3)', 100.0]:.1f}"
 
 
+def section_of(page: Path, **changes: object) -> str:
+    """Return the section on tuning if the rows of a page were tuned otherwise."""
+    loaded = load(page)
+    rows = [msgspec.structs.replace(row, **changes) for row in loaded.tuned]
+    return "\n".join(tuning_lines(rows, group_records(loaded.records, "", loaded.columns), loaded.columns))
+
+
+def test_low_scores_are_better_where_the_metric_says_so(page: Path) -> None:
+    high, low = section_of(page), section_of(page, higher_is_better=False)
+
+    def differences(section: str) -> list[float]:
+        found = re.findall(r"^\| cb_sampler +\| +(\S+) \| +(\S+) \| +(\S+) \|$", section, re.MULTILINE)
+        return [float(number.replace("\N{MINUS SIGN}", "-")) for numbers in found for number in numbers]
+
+    assert any(differences(high))
+    assert differences(low) == [-number for number in differences(high)]
+
+
+def test_the_section_counts_trials_and_names_rows_without_them(page: Path) -> None:
+    loaded = load(page)
+    groups = group_records(loaded.records, "", loaded.columns)
+    one, *others = loaded.tuned
+    fewer = msgspec.structs.replace(one, trials=one.trials[:1], chosen=0)
+    text = tuning_lines([fewer, *others], groups, loaded.columns)[2]
+    assert (
+        "Rows had 1 to 3 trials, the first one with the defaults. Those with fewer than 3 have no other values." in text
+    )
+    assert "not tuned" not in text
+    failed = msgspec.structs.replace(one, trials=[*one.trials[:2], msgspec.structs.replace(one.trials[2], score=None)])
+    assert (
+        "3 trials, the first one with the defaults. 1 trial had no score." in tuning_lines([failed, *others], groups)[2]
+    )
+    rest = [row for row in loaded.tuned if row.combination["sampler"] != "cb_sampler"]
+    assert tuning_lines(rest, groups, loaded.columns)[2].endswith("1 of 3 rows was not tuned: cb_sampler.")
+
+
+def test_trials_at_another_factor_promise_nothing(page: Path) -> None:
+    text = section_of(page, tuned_at=100.0)
+    assert "At the imbalance factor of the trials, on held-out images" in text
+    assert "Trials of 3 rows, imbalance factor 100<" in part(text, 50)
+    lines = [line.split("|") for line in part(text, 50).splitlines() if "→" in line]
+    assert {line[4].strip() for line in lines} == {"n/a"}
+
+
 def test_a_second_run_trains_nothing_and_changes_nothing(tuned: Path, page: Path) -> None:
     before = {path.name: path.read_bytes() for path in page.iterdir() if path.is_file()}
     done = call("run", "--suite", tuned / "tuned.toml", "--executor", "inline", *options(tuned), "--json")
     facts = json.loads(done.stdout)
-    assert facts["executed"] == {"fit": 0, "predict": 0, "cell": 0}
+    assert not any(facts["executed"].values())
     assert {path.name: path.read_bytes() for path in page.iterdir() if path.is_file()} == before
 
 
@@ -130,7 +178,8 @@ def test_the_published_page_is_that_of_the_records(tuned: Path, page: Path) -> N
 
 def test_a_plan_counts_the_trials(tuned: Path) -> None:
     done = call("plan", "--suite", tuned / "tuned.toml", options(tuned)[0])
-    assert "tuning      3 trials of 6 rows, at each factor; 18 of 18 cells done" in done.stdout
+    assert "tuning      3 trials for each row and factor (6 in all); 18 of 18 cells done" in done.stdout
+    assert "of the rarest class with exp these are 2 at factor 50, 1 at factor 100" in done.stdout
     facts = json.loads(call("plan", "--suite", tuned / "tuned.toml", options(tuned)[0], "--json").stdout)
     # The trials of the two rows without a sampler differ in the posthoc only.
     assert (facts["tuning"]["trainings"], facts["tuning"]["trainings_naive"]) == (2 * 2 * 3, 18)
@@ -152,6 +201,32 @@ def test_merging_keeps_the_tuned_rows(tuned: Path, page: Path, tmp_path: Path) -
     assert {record.label for record in load(tmp_path / "merged").records} == {
         record.label for record in load(page).records
     }
+
+
+def test_a_merged_page_of_an_installed_suite_keeps_its_command() -> None:
+    folder = Path(__file__).parents[2] / "leaderboards" / "quick-tuned"
+    facts, content = read_folder(folder)
+    records = shown_records(folder, content.records)
+    assert with_records(facts, records).command == "ltbench run --suite quick-tuned"
+    few = [record for record in records if "cb_sampler" not in record.label]
+    assert with_records(facts, few).command == "ltbench run --suite quick-tuned --plugins label_smooth,mixup,tta"
+
+
+def test_tuned_rows_are_compared_as_the_page_writes_them(page: Path) -> None:
+    found = json.loads(call("compare", page, "baseline", "cb_sampler + tuned (3)", "--json").stdout)
+    rows = {line["factor"]: line["second"]["mean"] for line in found["lines"]}
+    scores = [
+        record.metrics["top1"]
+        for record in load(page).records
+        if record.label == "cb_sampler + tuned (3)" and record.setting.imbalance_factor == 50
+    ]
+    assert rows[50.0] == pytest.approx(sum(scores) / 2)
+
+
+def test_a_bundle_shows_the_tuned_rows(tuned: Path, page: Path, tmp_path: Path) -> None:
+    done = call("export", page, "--predictions", "--output", tmp_path / "bundle", options(tuned)[0])
+    assert done.exit_code == 0, done.output
+    assert [record.label for record in load(tmp_path / "bundle").records] == [r.label for r in load(page).records]
 
 
 def test_a_store_is_merged_without_its_trials(tuned: Path, tmp_path: Path) -> None:
@@ -176,6 +251,8 @@ def test_a_changed_choice_is_refused(page: Path, tmp_path: Path) -> None:
         ('on = "test"', "tune.on: held_out"),
         ("trails = 3", "did you mean tune.trials"),
         ("seeds = 3", "it has 2 seed pairs"),
+        ("recipe = { momentum = [0.1, 0.9] }", "tune.recipe: table of lr | weight_decay, each a list of 2 float > 0"),
+        ("recipe = { lr = [0.1] }", "tune.recipe: table of lr | weight_decay, each a list of 2 float > 0"),
     ],
 )
 def test_an_invalid_table_is_named(tuned: Path, tmp_path: Path, more: str, said: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +13,28 @@ import pytest
 from PIL import Image
 
 from ltbench.errors import DataError
-from ltbench.image_files import decode as decoding
-from ltbench.image_files.decode import Readings, Rules, decode, empty_images, read_image
-from ltbench_plugins.datasets._content import copies, moments
+from ltbench.image_files import decode as _decode
+from ltbench.image_files.decode import Reading, Rules, read_image, warnings_by_thread
+from ltbench_plugins.datasets import _reading
+from ltbench_plugins.datasets._content import moments
+from ltbench_plugins.datasets._reading import Source, empty_images, read_images, unreadable
+from ltbench_plugins.datasets._remarks import Traits
 
 SIZE = 8
 RAMP = np.linspace(0, 65535, SIZE * SIZE).astype(np.uint16).reshape(SIZE, SIZE)
 IN_BYTES = ((RAMP.astype(np.int64) * 255 * 2 + 65535) // (2 * 65535)).astype(np.uint8)
 
 
-def read(file: Path, channels: int = 1, **rules: Any) -> tuple[np.ndarray, Readings]:
-    met = Readings()
-    pixels = np.zeros((1, channels, SIZE, SIZE), np.uint8)
-    decode([file], pixels, Rules(channels=channels, size=SIZE, **rules), met)
-    return pixels[0], met
+def read(file: Path, channels: int = 1, **rules: Any) -> tuple[np.ndarray, Traits]:
+    pixels, found = read_all([file], channels, **rules)
+    if found[0].problem:
+        raise unreadable([(file, found[0])], 1, "")
+    return pixels[0], Traits.of(found)
+
+
+def read_all(files: list[Path], channels: int = 1, **rules: Any) -> tuple[np.ndarray, list[Reading]]:
+    pixels = np.ones((len(files), channels, SIZE, SIZE), np.uint8)
+    return pixels, read_images([Source(file) for file in files], pixels, Rules(channels=channels, size=SIZE, **rules))
 
 
 def save(image: Image.Image, file: Path, **options: Any) -> Path:
@@ -133,7 +143,7 @@ def test_a_deep_tiff_that_does_not_say_what_0_is_is_refused(tmp_path: Path, kind
     with pytest.raises(DataError, match=r"odd\.tif") as error:
         read(tiff(tmp_path / "odd.tif", (RAMP // 65535).astype(kind), None), white=65535)
     # Pillow opens no such file of integers of 32 bits.
-    assert ("cannot identify" if kind is np.int32 else "whether 0 is black or white") in error.value.why
+    assert ("of an unknown format" if kind is np.int32 else "whether 0 is black or white") in error.value.why
 
 
 def test_16_bits_a_colour_are_read_by_their_upper_8(tmp_path: Path) -> None:
@@ -230,7 +240,7 @@ def test_a_mode_without_a_conversion_is_refused(tmp_path: Path) -> None:
         read(file)
 
 
-FORMATS = ["jpg", "png", "tif", "webp", *(["avif"] if ".avif" in decoding.endings() else [])]
+FORMATS = ["jpg", "png", "tif", "webp", *(["avif"] if ".avif" in _decode.endings() else [])]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -287,38 +297,150 @@ def test_the_first_frame_of_several_is_read_and_said(tmp_path: Path, name: str) 
 # --- files that are no images -------------------------------------------------------------------------------------
 
 
-def test_every_file_that_cannot_be_read_is_named_at_once(tmp_path: Path) -> None:
+def test_every_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     good = save(Image.fromarray(IN_BYTES), tmp_path / "good.png")
-    bad = []
-    for name, content in (("empty.png", b""), ("text.png", b"hello"), ("short.png", good.read_bytes()[:50]),
-                          ("eps.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n")):  # fmt: skip
+    contents = {"empty.png": b"", "text.png": b"hello", "short.png": good.read_bytes()[:50],
+                "eps.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n"}  # fmt: skip
+    for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
-        bad.append(tmp_path / name)
-    into = np.zeros((5, 1, SIZE, SIZE), np.uint8)
-    with pytest.raises(DataError, match=r"empty.png cannot be read as an image, nor can 3 others") as error:
-        decode([*bad, good], into, Rules(channels=1, size=SIZE), Readings())
+    files = [*(tmp_path / name for name in contents), tmp_path / "gone.png", good]
+    pixels, found = read_all(files)
+    unknown = "it is no image, or of an unknown format"
+    problems = [one.problem for one in found]
+    assert [problems[0], problems[1], *problems[3:]] == ["it is empty", unknown, unknown, "there is no such file", ""]
+    assert problems[2]
+    assert not pixels[:5].any()
+    assert (pixels[5, 0] == IN_BYTES).all()
+    error = unreadable(list(zip(files[:5], found, strict=False)), 6, "")
+    assert "empty.png cannot be read as an image, nor can 4 others" in str(error)
     for name in ("text.png", "short.png", "eps.png"):
-        assert name in str(error.value)
+        assert name in str(error)
 
 
-def test_reading_ends_after_many_bad_files(tmp_path: Path) -> None:
+def test_the_reason_does_not_depend_on_where_a_file_is(tmp_path: Path) -> None:
+    whole = save(Image.fromarray(RAMP), tmp_path / "a.png").read_bytes()
+    for name in ("a.png", "other/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    _, (first, second) = read_all([tmp_path / "a.png", tmp_path / "other/b.png"])
+    assert first.problem == second.problem != ""
+
+
+def test_strict_reading_ends_after_many_bad_files(tmp_path: Path) -> None:
     files = [tmp_path / f"{n}.png" for n in range(50)]
     for file in files:
         file.write_bytes(b"x")
-    with pytest.raises(DataError, match=f"nor can {decoding._ENOUGH - 1} others or more"):
-        decode(files, np.zeros((50, 1, SIZE, SIZE), np.uint8), Rules(channels=1, size=SIZE), Readings())
+    pixels = np.zeros((50, 1, SIZE, SIZE), np.uint8)
+    found = read_images([Source(file) for file in files], pixels, Rules(channels=1, size=SIZE), strict=True)
+    assert len(found) == _reading._ENOUGH
+    assert f"nor can {_reading._ENOUGH - 1} others or more" in str(
+        unreadable(list(zip(files, found, strict=False)), 50, "")
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["a.png", "a.jpg", "a.gif", "a.tif", "a.webp", "a.bmp", "a.jp2", "a.ppm", "a.tga", "a.ico", "a.pcx"]
+)
+def test_no_damaged_file_ends_the_reading(tmp_path: Path, name: str) -> None:
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (40, 30, 3), np.uint8))
+    whole = save(noise, tmp_path / name).read_bytes()
+    files = []
+    for number in range(60):
+        content = bytearray(whole[: rng.integers(1, len(whole))] if number % 2 else whole)
+        for place in rng.integers(0, min(len(content), 300), 3):
+            content[place] = rng.integers(256)
+        files.append(tmp_path / f"{number}-{name}")
+        files[-1].write_bytes(bytes(content))
+    pixels, found = read_all(files, 3)
+    assert len(found) == 60
+    assert any(one.problem for one in found)
+    for image, one in zip(pixels, found, strict=True):
+        assert not (one.problem and image.any())
+        assert bool(one.digest) or one.problem
+
+
+def test_a_decompression_bomb_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = save(Image.new("1", (300, 300)), tmp_path / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300 * 300 // 3)
+    _, (found,) = read_all([file])
+    assert "DecompressionBombError" in found.problem
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300 * 300 - 1)  # only a warning
+    _, (found,) = read_all([file])
+    assert found.problem == ""
+    assert "decompression bomb" in found.warned[0]
+
+
+def test_warnings_belong_to_the_image_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_reading, "_CHUNK", 1)
+    monkeypatch.setattr(_reading, "cores", lambda: 4)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 90 * 90)
+    files = [save(Image.new("L", (100 if n % 3 == 0 else 80,) * 2), tmp_path / f"{n}.png") for n in range(60)]
+    _, found = read_all(files)
+    assert [bool(one.warned) for one in found] == [n % 3 == 0 for n in range(60)]
+
+
+def test_large_images_are_decoded_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside: list[int] = []
+
+    class Counted:
+        lock = threading.Lock()
+
+        def __enter__(self) -> None:
+            self.lock.acquire()
+            inside.append(threading.get_ident())
+
+        def __exit__(self, *_: object) -> None:
+            self.lock.release()
+
+    monkeypatch.setattr(_decode, "_large", Counted())
+    monkeypatch.setattr(_decode, "_LARGE", 20 * 20)
+    monkeypatch.setattr(_reading, "_CHUNK", 1)
+    files = [save(Image.new("L", (side, side), side), tmp_path / f"{side}.png") for side in (10, 20, 21, 40)]
+    _, found = read_all([*files, tmp_path / "gone.png"])
+    assert len(inside) == 2
+    assert [bool(one.problem) for one in found] == [False] * 4 + [True]
+
+
+def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    _, found = read_all([tmp_path / "pipe.png", Path("/dev/zero"), tmp_path])
+    assert {one.problem for one in found} == {"it is not a regular file"}
+
+
+def test_what_shows_the_same_has_one_digest_whatever_its_format(tmp_path: Path) -> None:
+    grey = Image.fromarray(IN_BYTES)
+    same = [
+        save(grey, tmp_path / "grey.png"),
+        save(grey.convert("RGB"), tmp_path / "colour.bmp"),
+        save(grey.convert("RGBA"), tmp_path / "opaque.png"),
+        save(grey.convert("P"), tmp_path / "palette.gif"),
+    ]
+    turned = save(grey.transpose(Image.Transpose.ROTATE_90), tmp_path / "turned.tif", exif=_oriented(6))
+    clear = save(Image.merge("LA", (grey, Image.new("L", grey.size, 99))), tmp_path / "clear.png")
+    deep = save(Image.fromarray(RAMP), tmp_path / "deep.png")
+    digests = [one.digest for one in read_all([*same, turned, clear, deep])[1]]
+    assert len(set(digests[:5])) == 1
+    assert len(set(digests)) == 3
+    assert digests == [one.digest for one in read_all([*same, turned, clear, deep], 3, background=7)[1]]
+
+
+def _oriented(value: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = value
+    return exif
 
 
 def test_formats_of_other_programs_are_not_opened() -> None:
-    assert {".png", ".jpg", ".jfif", ".jpe", ".pgm", ".ppm", ".bmp", ".webp", ".tif"} <= decoding.endings()
-    assert not decoding.endings() & {".eps", ".ps", ".pdf", ".wmf", ".mpg", ".h5"}
+    assert {".png", ".jpg", ".jfif", ".jpe", ".pgm", ".ppm", ".bmp", ".webp", ".tif"} <= _decode.endings()
+    assert not _decode.endings() & {".eps", ".ps", ".pdf", ".wmf", ".mpg", ".h5"}
 
 
 # --- arrays -------------------------------------------------------------------------------------------------------
 
 
 def test_large_arrays_are_mapped_from_a_file_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "_IN_MEMORY", 100)
+    monkeypatch.setattr(_reading, "_IN_MEMORY", 100)
     large = empty_images(3, Rules(channels=1, size=SIZE), tmp_path / "prepared")
     assert isinstance(large, np.memmap)
     assert list((tmp_path / "prepared").iterdir()) == []
@@ -334,29 +456,12 @@ def test_moments_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) ->
     assert moments(images) == whole
 
 
-def test_copies_are_counted_by_split_and_class() -> None:
-    from ltbench import Images
-
-    def solid(*levels: int) -> np.ndarray:
-        return np.array(levels, np.uint8)[:, None, None, None] * np.ones((1, 1, 2, 2), np.uint8)
-
-    images = Images(
-        train_images=solid(1, 1, 2, 3, 3), train_labels=np.array([0, 0, 0, 0, 1]),
-        test_images=solid(1, 2, 9), test_labels=np.array([0, 1, 1]),
-    )  # fmt: skip
-    assert copies(images) == [
-        "2 of 3 test images are identical to a training image, 1 of them with another label",
-        "2 of 5 training images are duplicates",
-        "1 different training images occur in more than one class",
-    ]
-
-
 def test_an_image_in_memory_is_read_as_its_file_is(tmp_path: Path) -> None:
-    rules = Rules(channels=3, size=SIZE)
     image = Image.effect_noise((20, 13), 80).convert("RGBA")
     image.putalpha(90)
     image.save(tmp_path / "one.png")
-    of_file, of_image = (read_image(source, rules, Readings()) for source in (tmp_path / "one.png", image))
-    assert of_file.shape == (3, SIZE, SIZE)
+    rules = Rules(channels=3, size=SIZE)
+    with warnings_by_thread():
+        of_file, of_image = (read_image(source, rules)[0] for source in (tmp_path / "one.png", image))
     np.testing.assert_array_equal(of_file, of_image)
     assert image.mode == "RGBA"

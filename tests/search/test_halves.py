@@ -37,6 +37,14 @@ def test_equal_ranks_carry_over_and_the_line_is_that_of_the_scores() -> None:
     assert "were not trained to the end" in str(halves)
 
 
+def test_where_low_scores_are_good_high_ones_are_worse() -> None:
+    halves = Halves(sign=-1)
+    for row in range(12):
+        halves.add(row, 0, half=0.1 * row, end=0.2 + 0.05 * row)
+    assert halves.surely_worse(11, 0, 0)
+    assert not halves.surely_worse(0, 0, 11)
+
+
 def test_reversed_and_random_ranks_do_not() -> None:
     reverse = filled([(row / 20, 1 - row / 20) for row in range(20)])
     assert not reverse.verdict().carries

@@ -11,6 +11,7 @@ from PIL import Image
 from support import call, suite_source
 
 from ltbench.executor import Context
+from ltbench.image_files.decode import read_image, warnings_by_thread
 from ltbench.jobs import cell
 from ltbench.jobs.evidence import Needed
 from ltbench.records.locations import location
@@ -57,6 +58,18 @@ class Trained:
         found = [r for r in self.records(name) if r.label == label and r.setting.seed == seed]
         assert len(found) == 1, [r.label for r in self.records(name)]
         return found[0]
+
+    @property
+    def test_photos(self) -> list[Path]:
+        """The test images, in the order of the data set."""
+        dataset = self.registry.parse("image_folder[path=photos,size=16]", "dataset")
+        images = dataset.load(self.folder).test_images
+        with warnings_by_thread():
+            by_pixels = {
+                read_image(file, dataset.rules)[0].tobytes(): file
+                for file in sorted((self.folder / "photos" / "test").glob("*/*"))
+            }
+        return [by_pixels[image.tobytes()] for image in images]
 
     def evaluated(self, record: Record, split: str = "test") -> cell.Labelled:
         """Return labels and probabilities of a cell, from the logits in the store."""

@@ -195,7 +195,7 @@ def test_a_model_does_not_need_the_pretrained_weights_that_it_started_from(
     for label in ("tau_norm", "tta"):
         record = networks.record("lite", label)
         export_model(record, networks.context, tmp_path / "exact", overwrite=True)
-        files = sorted((networks.folder / "photos" / "test").glob("*/*"))
+        files = networks.test_photos
         found = ltbench.load_model(tmp_path / "exact")(files)
         np.testing.assert_array_equal(found.probabilities, networks.evaluated(record).probabilities)
         np.testing.assert_allclose(

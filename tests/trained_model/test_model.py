@@ -31,11 +31,6 @@ NOT_ALONE = {"tta[merge_by=vote]"}
 """What no program of torch has, for a reason that the card states."""
 
 
-def photos(trained: Trained) -> list[Path]:
-    """Return the test images in the order of the data set."""
-    return sorted((trained.folder / "photos" / "test").glob("*/*"))
-
-
 @pytest.fixture(scope="module")
 def exported(trained_photos: Trained, tmp_path_factory: pytest.TempPathFactory):
     """Return a function that exports a row once."""
@@ -57,7 +52,7 @@ def test_probabilities_of_the_test_images_are_those_of_the_evaluation_to_the_bit
     label: str, exported, trained_photos: Trained
 ) -> None:
     model = ltbench.load_model(exported(label))
-    found = model(photos(trained_photos))
+    found = model(trained_photos.test_photos)
     expected = trained_photos.evaluated(trained_photos.record("rows", label))
     np.testing.assert_array_equal(found.probabilities, expected.probabilities)
     assert found.labels == [model.classes[place] for place in expected.probabilities.argmax(1)]
@@ -66,7 +61,7 @@ def test_probabilities_of_the_test_images_are_those_of_the_evaluation_to_the_bit
 
 def test_an_image_alone_has_the_probabilities_that_it_has_among_others(exported, trained_photos: Trained) -> None:
     model = ltbench.load_model(exported("tta + logit_adjust_posthoc"))
-    files = photos(trained_photos)
+    files = trained_photos.test_photos
     together = model(files).probabilities
     alone = np.concatenate([model(file).probabilities for file in files])
     np.testing.assert_allclose(alone, together, atol=BATCH_TOLERANCE)
@@ -80,7 +75,7 @@ def test_batches_are_those_of_an_evaluation() -> None:
 
 def test_paths_images_and_arrays_are_classified_alike(exported, trained_photos: Trained) -> None:
     model = ltbench.load_model(exported("baseline"))
-    file = photos(trained_photos)[0]
+    file = trained_photos.test_photos[0]
     with Image.open(file) as image:
         array = np.array(image)
         expected = model(file).probabilities
@@ -106,7 +101,7 @@ def test_what_is_no_image_is_refused_by_name(given: object, said: str, exported)
 
 def test_files_are_read_by_the_rules_of_the_data_set(exported, trained_photos: Trained, tmp_path: Path) -> None:
     model = ltbench.load_model(exported("baseline"))
-    with Image.open(photos(trained_photos)[3]) as image:
+    with Image.open(trained_photos.test_photos[3]) as image:
         upright = image.copy()
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -131,7 +126,7 @@ def test_calibrated_probabilities_have_the_lowest_loss_on_held_out_images(export
     assert temperature is not None
     assert temperature != pytest.approx(1.0, abs=0.01)
     assert loss(temperature) <= min(map(loss, np.geomspace(0.06, 19, 300))) + 1e-9
-    files = photos(trained_photos)
+    files = trained_photos.test_photos
     expected = softmax(np.log(model(files).probabilities) / temperature)
     np.testing.assert_allclose(model(files, calibrated=True).probabilities, expected, rtol=1e-12)
 
@@ -140,11 +135,11 @@ def test_without_held_out_images_nothing_is_calibrated(exported, trained_photos:
     model = ltbench.load_model(exported("cb_sampler", "seeds"))
     assert not model.can_calibrate
     with pytest.raises(UsageError, match="cannot be calibrated"):
-        model(photos(trained_photos), calibrated=True)
+        model(trained_photos.test_photos, calibrated=True)
 
 
 def test_the_most_probable_classes_come_first(exported, trained_photos: Trained) -> None:
-    found = ltbench.load_model(exported("baseline"))(photos(trained_photos)[:2])
+    found = ltbench.load_model(exported("baseline"))(trained_photos.test_photos[:2])
     for row, pairs in zip(found.probabilities, found.top(5), strict=True):
         assert [found.classes.index(name) for name, _ in pairs] == np.argsort(-row).tolist()
         assert [value for _, value in pairs] == sorted(row.tolist(), reverse=True)
@@ -189,7 +184,7 @@ def test_a_missing_file_is_named(copy: Path) -> None:
 def test_other_files_and_a_changed_card_do_no_harm(copy: Path, trained_photos: Trained) -> None:
     (copy / "photo.jpg").write_bytes(b"x")
     (copy / "README.md").write_text("mine")
-    assert len(ltbench.load_model(copy)(photos(trained_photos)).labels) == len(photos(trained_photos))
+    assert len(ltbench.load_model(copy)(trained_photos.test_photos).labels) == len(trained_photos.test_photos)
 
 
 def resealed(folder: Path, name: str, content: bytes) -> Path:
@@ -257,7 +252,7 @@ def test_the_command_classifies_folders_and_lists_what_cannot_be_read(
 ) -> None:
     model, folder = exported("logit_adjust_posthoc"), tmp_path / "mine"
     (folder / "b c").mkdir(parents=True)
-    files = photos(trained_photos)
+    files = trained_photos.test_photos
     for file, name in ((files[0], "ä'.png"), (files[1], "b c/1.png"), (files[1], ".hidden.png")):
         (folder / name).write_bytes(file.read_bytes())
     (folder / "a.jpg").write_bytes(b"broken")
@@ -279,7 +274,7 @@ def test_the_command_classifies_folders_and_lists_what_cannot_be_read(
 def test_the_command_writes_a_csv_file(exported, trained_photos: Trained, tmp_path: Path) -> None:
     import pandas as pd
 
-    files = photos(trained_photos)
+    files = sorted((trained_photos.folder / "photos" / "test").glob("*/*"))
     args = ["predict", exported("cosine[scale=16]"), trained_photos.folder / "photos" / "test", "--top", 2]
     assert call(*args, "--csv", tmp_path / "out.csv").return_value == 0
     table = pd.read_csv(tmp_path / "out.csv")
@@ -313,4 +308,4 @@ def test_a_mistake_ends_the_command_before_it_loads_a_model(
 
 def test_the_command_says_that_it_cannot_calibrate(exported, trained_photos: Trained) -> None:
     with pytest.raises(UsageError, match="cannot be calibrated"):
-        call("predict", exported("cb_sampler", "seeds"), photos(trained_photos)[0], "--calibrated")
+        call("predict", exported("cb_sampler", "seeds"), trained_photos.test_photos[0], "--calibrated")

@@ -36,6 +36,19 @@ class Sharp(Loss):
     gamma: Annotated[float, Meta(ge=0), Tune(0.5, 4.0)] = 2.0
 
 
+class Half(Loss):
+    """Declares values that it does not accept."""
+
+    name = "half"
+
+    wide: Annotated[float, Meta(ge=0, le=2), Tune(0.5, 9.0)] = 1.0
+    odd: Annotated[str, Tune("a", "c")] = "a"
+
+    def check(self) -> None:
+        if self.odd not in {"a", "b"}:
+            raise ValueError("odd is a or b")
+
+
 class Fitted(Posthoc):
     name = "fitted"
     evidence = frozenset({"held_out"})
@@ -66,24 +79,26 @@ def by_gamma(job: Job) -> float:
     return 1 - abs(loss["params"].get("gamma", 2.0) - 1) / 10
 
 
-def trial_record(job: Job, score: float | None) -> dict[str, object]:
-    """Return a record of a trial with this balanced accuracy on held-out images."""
+def trial_record(job: Job, score: float | None, number: str = "balanced_accuracy") -> dict[str, object]:
+    """Return a record of a trial with this score on held-out images."""
     common = {"id": job.key, "protocol": job.spec["protocol"], "spec": job.spec, "status": "ok"}
     return seal(
         common
         | {key: job.extra[key] for key in ("setting", "combination", "recipe", "fits", "notes")}
-        | {"held_out": {"metrics": {"balanced_accuracy": score}}}
+        | {"held_out": {"metrics": {number: score}}}
     )
 
 
-def run(tuner: Tuner, context: Context, scores: Scores, workers: int = 2) -> list[TuningPart]:
+def run(
+    tuner: Tuner, context: Context, scores: Scores, workers: int = 2, number: str = "balanced_accuracy"
+) -> list[TuningPart]:
     """Run the trials of a tuner by writing their records; return the parts of its plan."""
     parts = []
     for part in tuner.parts(workers):
         parts.append(part)
         for job in part.plan.cells if part.is_trial else ():
             if context.store.status(job.key) is None:
-                context.store.put_record(trial_record(job, scores(job)))
+                context.store.put_record(trial_record(job, scores(job), number))
     return parts
 
 
@@ -132,6 +147,21 @@ def test_equal_scores_keep_the_defaults_whose_cells_are_those_of_the_plain_suite
     assert {cell for row in tuner.tuned for cell in row.cells} == plain
 
 
+@pytest.mark.parametrize(("metric", "sign"), [("balanced_accuracy", 1), ("sd_classes", -1)])
+def test_tpe_looks_for_what_is_good(here: Context, metric: str, sign: int) -> None:
+    pytest.importorskip("optuna")
+    tune = {"trials": 40, "sampler": "tpe", "recipe": {}}
+    tuner = Tuner(suite_of(imbalance_factors=(2,), metric=metric, tune=tune), here)
+
+    def scores(job: Job) -> float:
+        return 1 + sign * (by_gamma(job) - 1)
+
+    run(tuner, here, scores, number=metric)
+    (row,) = (row for row in tuner.tuned if row.combination["loss"] == "sharp")
+    gammas = [trial.values["sharp.gamma"] for trial in row.trials[20:]]
+    assert sum(abs(gamma - 1) < 0.75 for gamma in gammas) > len(gammas) / 2
+
+
 def test_any_number_of_workers_makes_the_same_trials_and_choices(tmp_path: Path, here: Context) -> None:
     found = []
     for workers in (1, 2, 64):
@@ -175,11 +205,33 @@ def test_a_failed_trial_is_never_chosen(here: Context) -> None:
     assert {tuple(trial.score is None for trial in row.trials) for row in tuner.tuned} == {(True, False, True, True)}
 
 
-def test_a_row_whose_trials_all_fail_is_named(here: Context) -> None:
+def test_a_row_whose_number_is_undefined_is_named(here: Context) -> None:
     tuner = Tuner(suite_of(imbalance_factors=(2,)), here)
     run(tuner, here, lambda _: None)
     assert tuner.tuned == []
-    assert tuner.notes == ["baseline is not tuned: every trial failed", "sharp is not tuned: every trial failed"]
+    why = "is not tuned at imbalance factor 2: balanced_accuracy is undefined on the held-out images"
+    assert tuner.notes == [f"baseline {why}", f"sharp {why}"]
+
+
+def test_a_row_whose_trials_all_fail_is_named(here: Context) -> None:
+    tuner = Tuner(suite_of(imbalance_factors=(2,), techniques=()), here)
+    for part in tuner.parts(2):
+        for job in part.plan.cells:
+            here.store.put_record(failed_record(job, {"type": "JobFailed", "message": "NaN"}))
+    assert tuner.notes == ["baseline is not tuned at imbalance factor 2: every trial failed"]
+
+
+def test_what_a_range_does_not_allow_is_named_once(here: Context) -> None:
+    context = msgspec.structs.replace(here, registry=registry_with(Tiny, Net, Half, Fitted))
+    tuner = Tuner(suite_of(techniques=("half",)), context)
+    tuner.first_trials()
+    assert tuner.notes == [
+        "half.wide is tuned over a part of Tune(0.5, 9.0), as 9 is refused",
+        "half.odd is tuned over a part of Tune('a', 'c'), as c is refused",
+    ]
+    tuner = Tuner(suite_of(techniques=("half[wide=0]",)), context)
+    tuner.first_trials()
+    assert tuner.notes[0] == "half.wide is not tuned, as 0 is not in Tune(0.5, 9.0)"
 
 
 def test_one_factor_tunes_at_the_largest_for_all(here: Context) -> None:

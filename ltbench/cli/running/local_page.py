@@ -76,7 +76,8 @@ def write_local_page(
     if not records:
         return [], None
     before, old = read_folder(folder)
-    kept = _current(old, records, is_same=before.definition == page.definition)
+    is_same = before.definition == page.definition
+    kept = _current(old, records, is_same=is_same)
     merged = add_records(kept, records, replace=page.is_replaced)
     if not page.is_replaced and (others := kept_from_other_machines(kept.records, records)):
         click.echo(
@@ -84,9 +85,12 @@ def write_local_page(
             "use --replace to replace them",
             err=True,
         )
+    known = search_file.read_search(folder / search_file.FILE) if is_same else None
+    # A search that was stopped, or has a smaller budget, repeats a part of what the page has.
+    is_repeated = searched is not None and known is not None and known.cells > searched.cells
     facts = SuiteFacts(
         name=folder.name,
-        command=with_plugins(page.command, merged.records, page.plugin_files),
+        command=before.command if is_repeated else with_plugins(page.command, merged.records, page.plugin_files),
         definition=page.definition,
         seeds=tuple(sorted(suite.seed_pairs())),
         unfinished=len(keys) - len(records),
@@ -99,13 +103,15 @@ def write_local_page(
     write_atomic(folder.parent / ".gitignore", b"*\n")
     if page.suite_file is not None:
         write_atomic(folder / SUITE_FILE, page.suite_file)
-    if page.suite.tune is not None and (tuned or before.definition != page.definition):
-        earlier = tuning_file.read_tuning(folder / tuning_file.FILE) if before.definition == page.definition else []
+    if page.suite.tune is not None and (tuned or not is_same):
+        earlier = tuning_file.read_tuning(folder / tuning_file.FILE) if is_same else []
         tuning_file.write_tuning(folder / tuning_file.FILE, [*earlier, *tuned])
     elif page.suite.tune is None:
         (folder / tuning_file.FILE).unlink(missing_ok=True)
-    if searched is not None:
+    if searched is not None and not is_repeated:
         search_file.write_search(folder / search_file.FILE, searched)
+    elif searched is None:
+        (folder / search_file.FILE).unlink(missing_ok=True)
     beside = [folder / name for name in (VERIFIED, tuning_file.FILE, search_file.FILE)]
     parts = [encode(merged), msgspec.json.encode(facts), *(path.read_bytes() for path in beside if path.is_file())]
     # Drawing the figures takes seconds, and a repeated run rarely changes anything.

@@ -57,10 +57,11 @@ class PageOfRun(msgspec.Struct, frozen=True, kw_only=True):
         return self.folder / "README.md"
 
 
-def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path, name: str | None) -> PageOfRun:  # fmt: skip
+def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path, name: str | None, suffix: str = "") -> PageOfRun:  # fmt: skip
     """Return the page of a run.
 
-    asked: the suite of `file` with the changes of the command line; name: of the page, if the user has chosen one.
+    asked: the suite of `file` with the changes of the command line; name: of the page, if the user has chosen one;
+    suffix: of other names.
     Raises `UsageError` for an invalid name.
     """
     from ltbench.suite.suite import read_suite
@@ -80,7 +81,7 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
     shown = base
     if differs and (asked != base or base.title == own.title):
         shown = _with_texts(asked, base, differs)
-    folder = leaderboards / LOCAL / _checked(_page_name(base.name, differs) if name is None else name)
+    folder = leaderboards / LOCAL / _checked(_page_name(base.name, differs) + suffix if name is None else name)
     # The suite of a third-party plugin is copied, too, because no record names the plugin of the suite.
     carried = installed is None or own != base or registry.suite_sources[base.name].distribution != BUILT_IN
     return PageOfRun(

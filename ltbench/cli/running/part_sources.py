@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ltbench.records.search_file import Searched
     from ltbench.records.tuning_file import TunedRow
     from ltbench.suite.suite import Suite
+    from ltbench.tuning.tuner import Tuner
 
 
 class Part(NamedTuple):
@@ -41,6 +42,14 @@ class PartSource(Protocol):
         """Return the number of combinations of all parts. first: the first part."""
 
 
+def tuning_parts(tuner: Tuner, workers: int) -> Iterator[Part]:
+    """Yield the parts of a tuning, and print at its end which rows were not tuned."""
+    for part in tuner.parts(workers):
+        yield Part(part.plan, part.about)
+    for note in tuner.notes:
+        click.echo(f"note: {note}", err=True)
+
+
 class SuiteParts:
     """The parts of a suite: its rows with their own parameters, then its tuning."""
 
@@ -59,11 +68,8 @@ class SuiteParts:
             from ltbench.tuning.tuner import Tuner
 
             tuner = Tuner(self._suite, self._context)
-            for part in tuner.parts(workers):
-                self.tuned = tuner.tuned
-                yield Part(part.plan, part.about)
-            for note in tuner.notes:
-                click.echo(f"note: {note}", err=True)
+            self.tuned = tuner.tuned
+            yield from tuning_parts(tuner, workers)
 
     def combinations(self, first: Plan) -> int:
         """Return the number of combinations of all parts; see `PartSource`."""

@@ -14,6 +14,7 @@ from ltbench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.suite_facts import SuiteFacts
+    from ltbench.records.record import Record
     from ltbench.records.records_file import RecordsFile
 
 
@@ -29,6 +30,7 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
     """
     from ltbench.cli.running.page_of_run import NAME, SUITE_FILE
     from ltbench.leaderboard.publish import read_folder, update_readme, write_folder
+    from ltbench.leaderboard.tuned_rows import shown_records
     from ltbench.records import search_file, tuning_file, verifications
     from ltbench.records.locations import LOCAL, published
     from ltbench.records.merging import kept_from_other_machines
@@ -54,7 +56,6 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
         )
     mine = {record.id for record in content.records}
     more = any(record.id not in mine for record in merged.records)
-    facts = _facts(facts, before, merged, more, source / SUITE_FILE, target / SUITE_FILE)
     if (source / SUITE_FILE).is_file():
         write_atomic(target / SUITE_FILE, (source / SUITE_FILE).read_bytes())
     elif not more:
@@ -65,12 +66,14 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
     if known:
         verifications.write_verifications(target / verifications.FILE, known)
     if is_replaced:
-        (target / tuning_file.FILE).unlink(missing_ok=True)
+        for file in (tuning_file.FILE, search_file.FILE):
+            (target / file).unlink(missing_ok=True)
     tuned = [row for folder in (target, source) for row in tuning_file.read_tuning(folder / tuning_file.FILE)]
     if tuned:
         tuning_file.write_tuning(target / tuning_file.FILE, tuned)
     if (searched := search_file.read_search(source / search_file.FILE)) is not None:
         search_file.write_search(target / search_file.FILE, searched)
+    facts = _facts(facts, before, shown_records(target, merged.records), more, source / SUITE_FILE, target / SUITE_FILE)
     written, _ = write_folder(target, facts, merged)
     return [*written, *update_readme(target, readme or leaderboards.parent / "README.md")]
 
@@ -128,7 +131,7 @@ def _only_withdrawn(page: RecordsFile) -> RecordsFile:
     return records_file(page.withdrawn, page.invalidations)
 
 
-def _facts(facts: SuiteFacts, before: SuiteFacts, merged: RecordsFile, more: bool, source: Path, target: Path) -> SuiteFacts:  # fmt: skip
+def _facts(facts: SuiteFacts, before: SuiteFacts, records: Sequence[Record], more: bool, source: Path, target: Path) -> SuiteFacts:  # fmt: skip
     """Return the facts of the published page. more: whether it has records besides those of the local page."""
     import msgspec
 
@@ -140,4 +143,4 @@ def _facts(facts: SuiteFacts, before: SuiteFacts, merged: RecordsFile, more: boo
         command=with_suite_file(facts.command, source, target),
         columns=join_columns(facts.columns, before.columns),
     )
-    return with_records(facts, merged.records, is_whole=True) if more else facts
+    return with_records(facts, records, is_whole=True) if more else facts

@@ -16,6 +16,7 @@ from ltbench.cli.asked_suite import every_technique
 from ltbench.cli.options import load_registry
 from ltbench.core.generated_files import display_path
 from ltbench.errors import LtbenchError
+from ltbench.records.comparability import TUNED
 from ltbench.records.plugins_needed import words_of
 from ltbench.stages import Dataset
 from ltbench.technique import written
@@ -106,7 +107,7 @@ def with_suite_file(command: str, old: Path, new: Path) -> str:
 def with_records(facts: SuiteFacts, records: Sequence[Record], *, is_whole: bool = False) -> SuiteFacts:
     """Return the facts with the seeds and columns of records and, if the suite is installed, the command for them.
 
-    is_whole: whether the command runs the whole suite, including cells without records.
+    records: as the page shows them, so that a cell with tuned values is one of its row; is_whole: whether the command runs the whole suite, including cells without records.
     """
     from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
     from ltbench.registry.discovery import PluginSelection
@@ -138,7 +139,7 @@ def _command_of(facts: SuiteFacts, own: Suite, records: Sequence[Record], regist
         "models": {s.model for s in settings},
         "imbalance_factors": {s.imbalance_factor for s in settings},
         "seeds": {seed for _, seed in facts.seeds},
-        "techniques": {label for record in records for _, label in record.techniques},
+        "techniques": {label for record in records for stage, label in record.techniques if stage != TUNED},
     }
     changes: dict[str, object] = {}
     for field, values in found.items():

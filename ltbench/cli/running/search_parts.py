@@ -7,25 +7,28 @@ alone, so a search goes on where it stopped.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ltbench.cli.running.part_sources import Part
+from ltbench.cli.running.part_sources import Part, tuning_parts
+from ltbench.cli.running.search_board import Board, Cell, why_ended
 from ltbench.core.words import counted
+from ltbench.errors import UsageError
 from ltbench.planning.cell_templates import Wanted
 from ltbench.planning.combinations import Combination, LeftOut, suite_combinations
-from ltbench.planning.grid import chosen_rows
+from ltbench.planning.grid import chosen_rows, combination_count
 from ltbench.planning.planner import Planner
-from ltbench.planning.selection import Compared, held_out_metric, test_metric
+from ltbench.planning.selection import fitted_to_held_out, held_out_metric, test_metric
 from ltbench.records.from_store import valid_record
 from ltbench.records.record import validate
-from ltbench.records.search_file import Searched, SearchedRow, State
+from ltbench.records.search_file import Searched, SearchedRow
 from ltbench.search.halves import Halves
-from ltbench.search.race import MARGIN, Race
-from ltbench.search.standing import Block, Standing
+from ltbench.search.race import Race
 from ltbench.suite.suite import Suite, changed
 
 if TYPE_CHECKING:
+    from ltbench.core.spec import Job
     from ltbench.executor import Context
     from ltbench.planning.plan import Plan
     from ltbench.planning.settings import Setting
@@ -35,8 +38,6 @@ MOST_ROWS = 5000
 """Combinations of a search, the simple ones first."""
 HALF = 0.5
 """Where short trainings end."""
-Cell = tuple[int, int]
-"""Row and block."""
 
 
 class Limits(NamedTuple):
@@ -46,75 +47,73 @@ class Limits(NamedTuple):
     passes: float | None = None
 
 
-class _Board:
-    """The race of one data set, profile and model."""
-
-    def __init__(self, name: str, settings: Sequence[Setting], pairs: Sequence[tuple[int, int]]) -> None:
-        self.name = name
-        self.places = [(setting, seeds) for seeds in pairs for setting in settings]
-        self.blocks = [Block(setting.labels["imbalance_factor"], seeds) for setting, seeds in self.places]
-        self.race: Race
-        self.trainings: list[object] = []
-        """Of each row what tells which training it uses."""
-        self.metric: Compared
-        self.cells: dict[Cell, str] = {}
-        """Keys of the cells that were planned."""
-        self.halves = Halves()
-        self.half_cells: dict[Cell, str] = {}
-        self.told: set[Cell] = set()
-        self.stopped: dict[int, str] = {}
-        """Rows that were given up half-way, with the reason."""
-
-
 class SearchParts:
     """Races the combinations of a suite, then tunes those in the lead if the suite tunes."""
 
     def __init__(self, suite: Suite, context: Context, on: str, limits: Limits) -> None:
-        """on: what rows are compared by, "held_out" or "test"."""
+        """on: what rows are compared by, "held_out" or "test". Raises `UsageError` for a suite that sweeps its recipe."""
         self._suite, self._context, self._limits = suite, context, limits
+        if suite.sweep:
+            raise UsageError(
+                f"suite '{suite.name}' sweeps its recipe, and a search has one recipe",
+                fix=f"--set {next(iter(suite.sweep))}=VALUE",
+            )
         # A screening design is where a search begins, not all that it may run.
         wide: dict[str, object] = (
             {"strategy": "all", "screen_pairs": [], "screen_rows": None} if suite.strategy == "screen" else {}
         )
         plain = changed(suite, tune=None, **wide)
         self._planner, self._scratch = (Planner(plain, context.registry, context.data_root) for _ in range(2))
-        self._rows = self._combinations(plain)
         self._on_held_out = on == "held_out"
+        self._unfair: dict[str, str] = {}
+        """Combinations that are in no race, with the reason."""
+        self._beyond = 0
+        """Combinations of the suite beyond those that a search can take."""
+        self._rows = self._combinations(plain)
         self._boards = self._make_boards()
         self._passes, self._rounds = 0.0, 0
-        self._pending: list[tuple[_Board, Cell]] = []
+        self._pending: list[tuple[Board, Cell]] = []
         """Cells of the last round whose scores were not told yet."""
-        self._next: list[tuple[_Board, Cell]] | None = None
+        self._next: list[tuple[Board, Cell]] | None = None
         """Cells of the next round, if it is known."""
         self.tuned: list[TunedRow] = []
 
     def _combinations(self, suite: Suite) -> list[Combination]:
         registry = self._context.registry
         found = suite_combinations(suite, registry, chosen_rows(suite, registry, self._planner, left_out=False))
-        return list(itertools.islice((one for one in found if not isinstance(one, LeftOut)), MOST_ROWS))
+        rows = list(itertools.islice((one for one in found if not isinstance(one, LeftOut)), MOST_ROWS))
+        if len(rows) == MOST_ROWS:
+            self._beyond = combination_count(suite, registry, self._context.data_root) - MOST_ROWS
+        return [row for row in rows if not self._is_unfair(row)]
 
-    def _make_boards(self) -> list[_Board]:
+    def _is_unfair(self, row: Combination) -> bool:
+        if self._on_held_out and (posthoc := fitted_to_held_out(row)):
+            self._unfair[row.label] = f"{posthoc} is fitted to the images on which rows are compared"
+        return row.label in self._unfair
+
+    def _make_boards(self) -> list[Board]:
         by_name: dict[str, list[Setting]] = {}
         for setting in self._planner.settings:
             name = ", ".join(setting.labels[field] for field in ("dataset", "profile", "model"))
             by_name.setdefault(name, []).append(setting)
         boards = []
         for name, settings in by_name.items():
-            board = _Board(name, settings, self._suite.seed_pairs())
+            board = Board(name, settings, self._suite.seed_pairs())
             compared = held_out_metric if self._on_held_out else test_metric
             board.metric = compared(self._suite.metric, settings[0].info.test_counts, self._context.registry)
-            board.trainings = [self._training(row, board) for row in self._rows]
+            sign: Literal[1, -1] = 1 if board.metric.higher_is_better else -1
+            board.halves = Halves(sign)
+            board.trainings = [self._training(row, board) for row in range(len(self._rows))]
             board.race = Race(
                 [tuple((one.stage, one.label) for one in row.techniques) for row in self._rows], board.blocks,
-                sign=1 if board.metric.higher_is_better else -1, trainings=board.trainings,
+                sign=sign, trainings=board.trainings,
             )  # fmt: skip
             boards.append(board)
         return boards
 
-    def _training(self, row: Combination, board: _Board) -> object:
-        setting, seeds = board.places[0]
-        added = self._scratch.add(row, Wanted(settings=[setting], seeds=[seeds]))
-        return tuple(self._scratch.part.cells[added[0].key][0].spec["members"]) if added else row
+    def _training(self, row: int, board: Board) -> object:
+        job = self._job(board, (row, 0))
+        return row if job is None else tuple(job.spec["members"])
 
     # --- rounds --------------------------------------------------------------------------------------------------
 
@@ -151,31 +150,33 @@ class SearchParts:
         self._passes += plan.passes_shared
         return plan
 
-    def _ask(self) -> list[tuple[_Board, Cell]]:
+    def _ask(self) -> list[tuple[Board, Cell]]:
         """Return the cells of the next round; none if all rows are told apart, or the limits are reached."""
         if self._next is not None:
             return self._next
         self._next = []
         if self._limits.passes is not None and self._passes >= self._limits.passes:
             return self._next
-        for board in self._boards:
+        for number, board in enumerate(self._boards):
             left = len(self._rows) * len(board.blocks)
             if self._limits.cells is not None:
                 left = self._limits.cells - sum(len(one.cells) for one in self._boards) - len(self._next)
+                # The boards that follow have their share.
+                left = math.ceil(left / (len(self._boards) - number))
             # The row that all others of the page are compared with is run in any case.
             cells = [] if self._rounds else self._of_reference(board)[: max(left, 0)]
             cells += board.race.ask(max(left - len(cells), 0))
             self._next += [(board, cell) for cell in self._with_shared(board, cells)]
         return self._next
 
-    def _of_reference(self, board: _Board) -> list[Cell]:
+    def _of_reference(self, board: Board) -> list[Cell]:
         """Return the cells of the reference of the suite with the first pair of seeds."""
         labels = {label for text in self._suite.reference for label in _labels(self._context, text)}
         row = next((n for n, one in enumerate(self._rows) if {part.label for part in one.techniques} == labels), None)
         first = board.blocks[0].seeds
         return [(row, n) for n, block in enumerate(board.blocks) if row is not None and block.seeds == first]
 
-    def _with_shared(self, board: _Board, cells: Sequence[Cell]) -> list[Cell]:
+    def _with_shared(self, board: Board, cells: Sequence[Cell]) -> list[Cell]:
         """Return the cells, and those that need no other training, unless cells are what is limited."""
         found = dict.fromkeys(cells)
         if self._limits.cells is None:
@@ -184,7 +185,7 @@ class SearchParts:
                 found |= {(other, block): None for other in alike if (other, block) not in board.told}
         return [cell for cell in found if cell[0] not in board.stopped]
 
-    def _add(self, board: _Board, cell: Cell, until: float | None = None) -> str | None:
+    def _add(self, board: Board, cell: Cell, until: float | None = None) -> str | None:
         """Plan a cell; return its key, or None if it cannot be planned."""
         setting, seeds = board.places[cell[1]]
         added = self._planner.add(self._rows[cell[0]], Wanted(settings=[setting], seeds=[seeds], until=until))
@@ -201,7 +202,7 @@ class SearchParts:
                 return False
             score = self._score(board, record)
             board.race.tell(cell, score)
-            board.told.add(cell)
+            board.told[cell] = score is None and record is not None and record["status"] == "ok"
             board.halves.add(*cell, end=score)
             if (half := board.half_cells.get(cell)) is not None:
                 board.halves.add(*cell, half=self._score(board, self._record(half)))
@@ -211,13 +212,13 @@ class SearchParts:
     def _record(self, key: str | None) -> dict[str, Any] | None:
         return valid_record(key, self._context.store) if key else None
 
-    def _score(self, board: _Board, record: dict[str, Any] | None) -> float | None:
+    def _score(self, board: Board, record: dict[str, Any] | None) -> float | None:
         name = board.metric.name if self._on_held_out else board.metric.number
         return None if record is None else validate(record).score(name)
 
     # --- halves --------------------------------------------------------------------------------------------------
 
-    def _add_halves(self, asked: Sequence[tuple[_Board, Cell]]) -> int:
+    def _add_halves(self, asked: Sequence[tuple[Board, Cell]]) -> int:
         """Plan the first halves of trainings, where they are worth it; return their number.
 
         In the first round of all, to learn whether they tell ranks; then of rows that were never run, if they do. Never of a
@@ -230,7 +231,7 @@ class SearchParts:
             verdict = verdicts[board.name]
             carries = verdict is not None and verdict.carries
             wanted = self._rounds == 1 or (carries and cell[0] not in known[board.name])
-            if not wanted or (self._is_done(board, cell) and not self._is_done(board, cell, HALF)):
+            if not wanted or (self._is_done(board, cell) and not self._has_half(board, cell)):
                 continue
             key = self._add(board, cell, HALF)
             if key is not None:
@@ -238,13 +239,25 @@ class SearchParts:
                 found += 1
         return found
 
-    def _is_done(self, board: _Board, cell: Cell, until: float | None = None) -> bool:
+    def _is_done(self, board: Board, cell: Cell, until: float | None = None) -> bool:
         """Whether the store has the record of a cell."""
+        job = self._job(board, cell, until)
+        return job is not None and self._context.store.status(job.key) is not None
+
+    def _has_half(self, board: Board, cell: Cell) -> bool:
+        """Whether the store has the first half of a cell's training, so that no interruption changes what a search learns."""
+        job = self._job(board, cell, HALF)
+        return self._is_done(board, cell, HALF) or (
+            job is not None and all(map(self._context.store.has, job.spec["members"]))
+        )
+
+    def _job(self, board: Board, cell: Cell, until: float | None = None) -> Job | None:
+        """Return the job of a cell; None if it cannot be planned."""
         setting, seeds = board.places[cell[1]]
         added = self._scratch.add(self._rows[cell[0]], Wanted(settings=[setting], seeds=[seeds], until=until))
-        return bool(added) and self._context.store.status(added[0].key) is not None
+        return self._scratch.part.cells[added[0].key][0] if added else None
 
-    def _stop_half_way(self, asked: Sequence[tuple[_Board, Cell]]) -> None:
+    def _stop_half_way(self, asked: Sequence[tuple[Board, Cell]]) -> None:
         """Give up rows that are surely worse than the leader half-way."""
         leaders = {board.name: board.race.best for board in self._boards}
         for board, cell in asked:
@@ -264,46 +277,30 @@ class SearchParts:
     @property
     def searched(self) -> Searched:
         """What was run so far."""
-        ended = "It was stopped; the same command continues it."
-        if self._read() and not self._ask():
-            ended = "It ended with its budget."
-            if all(board.race.ended for board in self._boards):
-                ended = "It ended as every combination that may be the best one was run in all blocks."
-            if any(board.race.ended == "decided" for board in self._boards):
-                ended = f"It ended as no combination is likely to be better than the best one by more than {MARGIN:g} points."
+        from ltbench.leaderboard.statistics.ranking import words_of
+        from ltbench.leaderboard.tables.columns import declared_columns
+
+        is_over = self._read() and not self._ask()
+        labels = [row.label for row in self._rows]
+        columns = declared_columns(self._context.registry.of("metric"))
+        rows = [row for board in self._boards for row in board.rows(labels, words_of(board.metric.number, columns))]
+        rows += [
+            SearchedRow(combination=label, board=board.name, state="never run", cells=0, why=why)
+            for board in self._boards
+            for label, why in self._unfair.items()
+        ]
         return Searched(
             on="held_out" if self._on_held_out else "test",
             metric=self._boards[0].metric.number,
             rounds=self._rounds,
             cells=sum(len(board.told) for board in self._boards),
-            all_cells=sum(len(self._rows) * len(board.blocks) for board in self._boards),
+            all_cells=sum((len(self._rows) + len(self._unfair)) * len(board.blocks) for board in self._boards),
             passes=self._passes,
-            ended=ended,
+            ended=why_ended(self._boards) if is_over else "It was stopped; the same command continues it.",
             halves=" ".join(filter(None, (str(board.halves) for board in self._boards))),
-            rows=[row for board in self._boards for row in self._standings(board)],
+            rows=rows,
+            beyond=self._beyond,
         )
-
-    def _standings(self, board: _Board) -> Iterator[SearchedRow]:
-        for standing in board.race.standings():
-            row = standing.row
-            state, why = self._state(standing)
-            if row in board.stopped:
-                state, why = "stopped half-way", board.stopped[row]
-            yield SearchedRow(
-                combination=self._rows[row].label, board=board.name, state=state, cells=standing.cells, why=why
-            )
-
-    def _state(self, standing: Standing) -> tuple[State, str]:
-        out = standing.dropped
-        better = "" if out is None or out.than is None else self._rows[out.than].label
-        if out is not None and out.why == "failed":
-            return "failed", "a cell failed"
-        if standing.cells == 0:
-            why = f"believed to be worse than {better}, by what its techniques add in rows that were run"
-            return "never run", "the search ended before" if out is None else why
-        if out is None:
-            return "in the lead", ""
-        return "surely worse", f"{'significantly' if out.why == 'tests' else 'believed to be'} worse than {better}"
 
     def _tuning(self, workers: int) -> Iterator[Part]:
         """Yield the parts of the tuning of the rows in the lead."""
@@ -311,9 +308,8 @@ class SearchParts:
 
         leading = {row.combination for row in self.searched.rows if row.state == "in the lead"}
         tuner = Tuner(self._suite, self._context, [row for row in self._rows if row.label in leading])
-        for part in tuner.parts(workers):
-            self.tuned = tuner.tuned
-            yield Part(part.plan, part.about)
+        self.tuned = tuner.tuned
+        yield from tuning_parts(tuner, workers)
 
 
 def _labels(context: Context, text: str) -> list[str]:

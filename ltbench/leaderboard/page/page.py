@@ -24,6 +24,7 @@ from ltbench.leaderboard.page.search_section import search_lines, search_notice
 from ltbench.leaderboard.page.tuning_section import tuning_lines
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
+from ltbench.leaderboard.statistics.ranking import words_of
 from ltbench.leaderboard.statistics.record_groups import group_records, other_images, titles
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.caption import caption, short_caption
@@ -165,7 +166,11 @@ def _details(
 ) -> Iterator[str]:  # fmt: skip
     yield from (f"## {escape(title)}" + (": details" if several else ""), "")
     recipe = ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items()))
-    yield f"Recipe: `{recipe}`." + (f" Protocol `{board.protocol}`." if several else "")
+    number = words_of(board.selected_by, join_columns(*(table.columns for table in board.tables)))
+    epochs = (
+        f" Each network is that of the epoch with the best {number} on held-out images." if board.selected_by else ""
+    )
+    yield f"Recipe: `{recipe}`.{epochs}" + (f" Protocol `{board.protocol}`." if several else "")
     if board.versions:
         yield f"{board.versions} records of earlier revisions of a technique are left out."
     yield ""

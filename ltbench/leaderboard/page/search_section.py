@@ -21,12 +21,19 @@ def search_notice(searched: Searched | None) -> list[str]:
     if searched is None:
         return []
     run = sum(row.cells > 0 for row in searched.rows)
-    return [
-        (
-            f"A search ran {searched.cells:,} of {counted(searched.all_cells, 'cell')}, and {run:,} of "
-            f"{counted(len(searched.rows), 'combination')}. Those that were never run have no row and no rank."
-        )
-    ]
+    notice = (
+        f"A search ran {searched.cells:,} of {counted(searched.all_cells, 'cell')}, and {run:,} of "
+        f"{counted(len(searched.rows), 'combination')}."
+    )
+    if run < len(searched.rows):
+        notice += " Those that were never run have no row and no rank."
+    if searched.beyond:
+        notice += f" {big_number(searched.beyond)} others of the suite were not searched."
+    images = "held-out" if searched.on == "held_out" else "test"
+    best = [row for row in searched.rows if row.is_best]
+    several = len({row.board for row in searched.rows}) > 1
+    found = "; ".join(f"{_named(row.combination)}{f' on {row.board}' * several}" for row in best)
+    return [f"{notice} By {images} images it recommends {found}." if found else notice]
 
 
 def search_lines(searched: Searched | None, columns: Iterable[Column] = ()) -> list[str]:
@@ -57,22 +64,19 @@ def search_lines(searched: Searched | None, columns: Iterable[Column] = ()) -> l
     lines += [searched.halves, ""] if searched.halves else []
     several = len({row.board for row in searched.rows}) > 1
     for title, picked in (
-        ("never run", [row for row in searched.rows if not row.cells]),
-        (
-            "run and given up",
-            [row for row in searched.rows if row.cells and row.state in ("surely worse", "stopped half-way")],
-        ),
+        ("never run", [row for row in searched.rows if row.state == "never run"]),
+        ("run and not in the lead", [row for row in searched.rows if row.state not in {"never run", "in the lead"}]),
     ):
         if picked:
             head = [
                 *(["data and model"] if several else []),
                 "combination",
-                *(["cells"] if picked[0].cells else []),
+                *([] if title == "never run" else ["cells"]),
                 "why",
             ]
             table = [
                 [
-                    *([escape(row.board)] if several else []), escape(row.combination), *([str(row.cells)] if row.cells else []),
+                    *([escape(row.board)] if several else []), escape(row.combination), *([] if title == "never run" else [str(row.cells)]),
                     escape(row.why),
                 ]
                 for row in picked[:LISTED]
@@ -83,3 +87,7 @@ def search_lines(searched: Searched | None, columns: Iterable[Column] = ()) -> l
                 "",
             ]
     return lines
+
+
+def _named(combination: str) -> str:
+    return "the baseline" if combination == "baseline" else combination

@@ -21,6 +21,8 @@ from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.technique import written
 
 _Seeds = tuple[int, int]
+_NAMED = 5
+"""Rows that a sentence names."""
 _READING = (
     "*held-out*: the mean of the trial over its seeds on the images that the trials held out, first of the defaults, then of "
     "the best trial. *test*: the means of both rows on test images, trained on the whole subset. *promised* and "
@@ -39,13 +41,26 @@ class _Outcome(NamedTuple):
     tuned: Mapping[_Seeds, float]
 
     @property
+    def is_there(self) -> bool:
+        """Whether its trials were at its own imbalance factor."""
+        return self.row.tuned_at == self.row.imbalance_factor
+
+    @property
     def promised(self) -> float | None:
         first, best = self.row.trials[0].score, self.row.best.score
-        return None if first is None or best is None else best - first
+        return None if first is None or best is None or not self.is_there else self._better(best - first)
 
     @property
     def delivered(self) -> float | None:
-        return _difference(self.default, self.tuned)
+        return self.gain(self.default, self.tuned)
+
+    def gain(self, one: Mapping[_Seeds, float], other: Mapping[_Seeds, float]) -> float | None:
+        """Return how much better the second scores are, over the seeds that both have."""
+        both = one.keys() & other.keys()
+        return self._better(math.fsum(other[seeds] - one[seeds] for seeds in both) / len(both)) if both else None
+
+    def _better(self, difference: float) -> float:
+        return difference if self.row.higher_is_better else -difference
 
 
 def tuning_lines(tuned: Sequence[TunedRow], groups: Sequence[RecordGroup], columns: Iterable[Column] = ()) -> list[str]:
@@ -57,7 +72,7 @@ def tuning_lines(tuned: Sequence[TunedRow], groups: Sequence[RecordGroup], colum
     outcomes = [outcome for group in groups for outcome in _outcomes(ordered, group)]
     if not outcomes:
         return []
-    lines = ["## Tuning", "", _summary(outcomes, columns), ""]
+    lines = ["## Tuning", "", " ".join([_summary(outcomes, columns), *_not_tuned(outcomes, groups)]), ""]
     by_place: dict[tuple[str, str, str, float], list[_Outcome]] = {}
     for outcome in outcomes:
         row = outcome.row
@@ -66,7 +81,11 @@ def tuning_lines(tuned: Sequence[TunedRow], groups: Sequence[RecordGroup], colum
     for (*names, at), found in by_place.items():
         where = ", ".join([*(map(str, names) if several else ()), place_text(float(at), {})])
         lines += [f"### {escape(where[0].upper() + where[1:])}: tuning", "", *_advantages(found)]
-        lines += [*details(f"Trials of {counted(len(found), 'row')}", _table(found)), ""]
+        tuned_at = {one.row.tuned_at for one in found if not one.is_there}
+        trials = ", ".join(
+            [f"Trials of {counted(len(found), 'row')}", *(place_text(one, {}) for one in sorted(tuned_at))]
+        )
+        lines += [*details(trials, _table(found)), ""]
     return [*lines, _READING, ""]
 
 
@@ -95,7 +114,6 @@ def _techniques(row: TunedRow) -> tuple[tuple[str, str], ...]:
 
 def _summary(outcomes: Sequence[_Outcome], columns: Iterable[Column]) -> str:
     rows = [outcome.row for outcome in outcomes]
-    asked = max(row.asked for row in rows)
     spent, plain = math.fsum(_own_trials(rows)), math.fsum(row.passes_of_row for row in rows)
     metric = words_of(rows[0].metric, columns)
     share = rows[0].held_out
@@ -103,18 +121,44 @@ def _summary(outcomes: Sequence[_Outcome], columns: Iterable[Column]) -> str:
         "the validation split" if isinstance(share, str) else f"{100 * share:g} % of the training images of each class"
     )
     text = (
-        f"Each row had {counted(asked, 'trial')}, the first one with the defaults. Trials were compared by {metric} on {held}, "
+        f"{_number_of_trials(rows)} Trials were compared by {metric} on {held}, "
         f"never on test images. Without sharing they cost {big_number(spent)} forward passes of an image, {spent / plain:.1f} times "
         "as much as the rows with the defaults and all seeds."
     )
     both = [(o.promised, o.delivered) for o in outcomes if o.promised is not None and o.delivered is not None]
     if both:
         promised, delivered = (math.fsum(side) / len(both) for side in zip(*both, strict=True))
+        where = "" if all(outcome.is_there for outcome in outcomes) else "At the imbalance factor of the trials, "
         text += (
-            f" On held-out images the chosen values were {_points(promised)} points better than the defaults on average, on test "
+            f" {where}{'on' if where else 'On'} held-out images the chosen values were {_points(promised)} points better than the defaults on average, on test "
             f"images {_points(delivered)}: {_points(promised - delivered)} points were optimism."
         )
     return text
+
+
+def _number_of_trials(rows: Sequence[TunedRow]) -> str:
+    numbers = {len(row.trials) for row in rows}
+    if len(numbers) == 1:
+        text = f"Each row had {counted(numbers.pop(), 'trial')}, the first one with the defaults."
+    else:
+        text = f"Rows had {min(numbers)} to {counted(max(numbers), 'trial')}, the first one with the defaults."
+    if any(len(row.trials) < row.asked for row in rows):
+        text += f" Those with fewer than {max(row.asked for row in rows)} have no other values."
+    failed = {tuple(trial.cells) for row in rows for trial in row.trials if trial.score is None}
+    return text + (f" {counted(len(failed), 'trial')} had no score." if failed else "")
+
+
+def _not_tuned(outcomes: Sequence[_Outcome], groups: Sequence[RecordGroup]) -> Iterator[str]:
+    """Yield which rows of the page were not tuned, because the run was stopped or a note of the run says why."""
+    tuned = {outcome.label for outcome in outcomes}
+    rows = dict.fromkeys(
+        record.label for group in groups for record in group.records if TUNED not in record.combination
+    )
+    missing = [label for label in rows if label not in tuned]
+    if missing:
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        named = ", ".join(escape("the baseline" if label == "baseline" else label) for label in missing[:_NAMED])
+        yield f"{len(missing)} of {counted(len(rows), 'row')} {'was' if len(missing) == 1 else 'were'} not tuned: {named}{more}."
 
 
 def _own_trials(rows: Iterable[TunedRow]) -> Iterator[float]:
@@ -152,7 +196,7 @@ def _advantages(outcomes: Sequence[_Outcome]) -> list[str]:
     known: dict[str, list[float]] = {}
     for one in outcomes:
         pairs = ((base.default, one.default), (base.default, one.tuned), (base.tuned, one.tuned))
-        differences = [found for pair in pairs if (found := _difference(*pair)) is not None]
+        differences = [found for pair in pairs if (found := one.gain(*pair)) is not None]
         if one is not base and len(differences) == len(pairs):
             known[one.label] = differences
     if not known:
@@ -171,12 +215,6 @@ def _advantages(outcomes: Sequence[_Outcome]) -> list[str]:
         text += "tuning brings the baseline nothing."
     table = plain_table(head, lines, right=(1, 2, 3))
     return [text, "", *details("Differences to the baseline, with the defaults and tuned", table), ""]
-
-
-def _difference(one: Mapping[_Seeds, float], other: Mapping[_Seeds, float]) -> float | None:
-    """Return how much better the second one is, over the seeds that both have."""
-    both = one.keys() & other.keys()
-    return math.fsum(other[seeds] - one[seeds] for seeds in both) / len(both) if both else None
 
 
 def _mean(scores: Mapping[_Seeds, float]) -> float | None:

@@ -38,6 +38,11 @@ class BoardFields(msgspec.Struct, frozen=True, kw_only=True):
         """The `Record.board` of its records."""
         return self.protocol, self.dataset, self.profile, self.model, canonical(self.recipe), canonical(self.fixed)
 
+    @property
+    def selected_by(self) -> str:
+        """The number of held-out images by which epochs are selected; empty for the last epochs."""
+        return _selected_by(self.fixed)
+
     def matches(self, settings: SettingFilter) -> bool:
         """Return whether `settings` matches these records."""
         own = (self.dataset, self.profile, self.model)
@@ -146,23 +151,30 @@ def distinguishing_names(groups: Sequence[RecordGroup]) -> list[str]:
         recipe = (f"{key}={written(group.recipe[key])}" if key in group.recipe else "" for key in keys)
         rows.append((group.dataset, group.profile, group.model, group.protocol, *recipe))
     # Digests say little to a reader: only where nothing else tells the groups apart.
-    for word in range(3):
+    for word in range(4):
         if len(set(rows)) < len(rows):
             rows = [(*row, _fixed_words(group.fixed)[word]) for row, group in zip(rows, groups, strict=True)]
     differing = [i for i, column in enumerate(zip(*rows, strict=True)) if len(set(column)) > 1]
     return [", ".join(filter(None, (row[i] for i in differing))) for row in rows]
 
 
-def _fixed_words(fixed: Spec) -> tuple[str, str, str]:
-    """Return the data, what is held out, and whatever else is fixed, in a few words that differ where they differ."""
+def _fixed_words(fixed: Spec) -> tuple[str, str, str, str]:
+    """Return the data, what is held out, the epoch, and whatever else is fixed, in words that differ where they differ."""
     data = fixed.get("data", {})
     fingerprint = str(data.get("fingerprint", ""))
+    others = {key: value for key, value in fixed.items() if key != "selection"}
+    selected = _selected_by(fixed)
     rest = {key: value for key, value in data.items() if key not in ("fingerprint", "held_out")}
     return (
         f"images {fingerprint[:8]}" if fingerprint else "",
         _held_out_words(data.get("held_out", 0.0)),
-        f"data set and profile {digest(canonical({**fixed, 'data': rest}), 8)}",
+        f"epoch with the best {selected}" if selected else "last epoch",
+        f"data set and profile {digest(canonical({**others, 'data': rest}), 8)}",
     )
+
+
+def _selected_by(fixed: Spec) -> str:
+    return str(fixed.get("selection", {}).get("number", ""))
 
 
 def _held_out_words(held_out: float | str) -> str:

@@ -1,4 +1,4 @@
-"""The decoded content of a data set, independent of the file format: digest, mean and deviation, duplicates."""
+"""The decoded content of a data set, independent of the file format: digest, mean and deviation."""
 
 from __future__ import annotations
 
@@ -40,33 +40,6 @@ def _fingerprint(*splits: tuple[Any, Any]) -> str:
     return digest.hexdigest()[:32]
 
 
-def copies(images: Images) -> list[str]:
-    """Return notes on images with identical pixels: in two splits, in two classes, or repeated."""
-    training: dict[bytes, set[int]] = {}
-    for pixels, label in zip(images.train_images, images.train_labels, strict=True):
-        training.setdefault(_digest(pixels), set()).add(int(label))
-    lines = []
-    splits = [("test", images.test_images, images.test_labels)]
-    if images.valid_labels is not None:
-        splits.append(("validation", images.valid_images, images.valid_labels))
-    for split, *content in splits:
-        shared = other = 0
-        for pixels, label in zip(*content, strict=True):
-            labels = training.get(_digest(pixels))
-            shared += labels is not None
-            other += labels is not None and int(label) not in labels
-        if shared:
-            lines.append(
-                f"{shared:,} of {len(content[1]):,} {split} images are identical to a training image"
-                + (f", {other:,} of them with another label" if other else "")
-            )
-    if repeated := len(images.train_labels) - len(training):
-        lines.append(f"{repeated:,} of {len(images.train_labels):,} training images are duplicates")
-    if several := sum(len(labels) > 1 for labels in training.values()):
-        lines.append(f"{several:,} different training images occur in more than one class")
-    return lines
-
-
 def moments(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and population standard deviation per channel of pixels / 255, to six digits.
 
@@ -97,7 +70,3 @@ def check_contrast(std: Sequence[float], what: str) -> None:
             fix="look at the files; 12-bit images stored as 16 need white=4095, and white shapes on a transparent "
             "background need background=0",
         )
-
-
-def _digest(pixels: npt.NDArray[np.uint8]) -> bytes:
-    return hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()

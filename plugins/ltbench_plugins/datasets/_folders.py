@@ -1,4 +1,4 @@
-"""Data sets of image files in folders: listing, describing and reading them.
+"""Data sets of image files: listing, describing and reading them.
 
 The description depends on the files, so the first call reads them all. It stores the images where the engine looks for
 prepared arrays, and the description in a small file next to them, named by a digest of the listing (names, sizes and
@@ -8,64 +8,56 @@ torch.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 import tempfile
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from ltbench import DataReport, Dataset, DatasetInfo, Images, Meta, SkippedFiles
-from ltbench.errors import DataError
-from ltbench.image_files.decode import RULES, Readings, Rules, decode, empty_images
+from ltbench.data_report import Census
+from ltbench.image_files.decode import Reading, Rules
 from ltbench.image_files.names import plain
-from ltbench_plugins.datasets._content import check_contrast, copies, fingerprint, moments, valid_fingerprint
-from ltbench_plugins.datasets._files import LeftOut
+from ltbench_plugins.datasets import _census
+from ltbench_plugins.datasets._content import check_contrast, fingerprint, moments, valid_fingerprint
+from ltbench_plugins.datasets._listing import Item, Listing
+from ltbench_plugins.datasets._reading import (
+    Source,
+    empty_images,
+    gathered,
+    read_images,
+    read_or_kept,
+    unreadable,
+)
+from ltbench_plugins.datasets._remarks import Traits
+from ltbench_plugins.datasets._splits import rows_by_split
 
-_described: dict[str, DatasetInfo] = {}
-"""Cache of descriptions by digest of the listing, for data roots that cannot be written."""
 _log = logging.getLogger(__name__)
 
 
-class Item(msgspec.Struct, frozen=True):
-    """An image file and its label."""
+class Description(msgspec.Struct, frozen=True):
+    """What is known of a data set once its files are read."""
 
-    path: Path
-    label: int
-
-
-class Skipped(msgspec.Struct, frozen=True):
-    """Files skipped in a folder (`place`, relative to the data set), of the class `label` or None."""
-
-    label: int | None
-    place: str
-    part: LeftOut
+    info: DatasetInfo
+    census: Census
 
 
-class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """The files of a data set, in the order of its images."""
+class _Read(msgspec.Struct, frozen=True):
+    """The files of a data set as they were read."""
 
-    folder: Path
-    classes: tuple[str, ...]
-    train: Sequence[Item]
-    test: Sequence[Item]
-    valid: Sequence[Item] = ()
-    """Of a validation split; empty without one"""
-    skipped: Sequence[Skipped] = ()
-    notes: Sequence[str] = ()
-    """Notes of the report on the selection of files."""
+    items: Sequence[Item]
+    readings: Sequence[Reading]
+    pixels: Any
+    """uint8 [N, channels, size, size]"""
+    rows: dict[str, list[int]]
+    """Split -> the rows of its images, in their order"""
+    notes: Sequence[str]
 
-    @property
-    def splits(self) -> dict[str, Sequence[Item]]:
-        """The files by split; without an empty validation split."""
-        return {"train": self.train, "test": self.test} | ({"valid": self.valid} if self.valid else {})
 
-    def __len__(self) -> int:
-        return sum(map(len, self.splits.values()))
+_described: dict[str, Description] = {}
+"""Cache of descriptions by digest of the listing, for data roots that cannot be written."""
 
 
 class Folders(Dataset, frozen=True):
@@ -73,6 +65,8 @@ class Folders(Dataset, frozen=True):
 
     licence: ClassVar[str] = ""
     home: ClassVar[str] = ""
+    by_content: ClassVar[bool] = False
+    """Whether images are kept once for all divisions, in the order of their content, so that names do not matter"""
 
     size: Annotated[int, Meta(ge=1, le=1024, description="side in pixels to which images are resized")] = 32
 
@@ -93,73 +87,104 @@ class Folders(Dataset, frozen=True):
     def reading(self, info: DatasetInfo) -> Rules:
         return self.rules
 
+    @property
+    def is_strict(self) -> bool:
+        """Whether an unreadable file is an error."""
+        return True
+
     def with_white(self, white: float) -> str:
         """Return the label of this data set with another value of white; empty if it has no such parameter."""
         return ""
 
     def info(self, root: Path) -> DatasetInfo:
-        listing = self.listing(root)
-        digest = _digest(listing, self.label)
-        if digest not in _described:
-            file = root / "prepared" / f"{self.name}-{digest}.json"
-            _described[digest] = _read(file) or self._describe(listing, root, file)
-        info = _described[digest]
+        listing, known = self._known(root)
         # Skipped files may change without the images; the images are then not read again.
-        assert info.report is not None, "a description has the notes on reading"
-        return msgspec.structs.replace(info, report=_report(listing, info.report.notes))
+        return msgspec.structs.replace(known.info, report=_report(listing, known))
+
+    def census(self, root: Path) -> Census:
+        return self._known(root)[1].census
 
     def locate(self, root: Path) -> str:
         listing = self.listing(root)
         return f"{plain(str(listing.folder))} ({len(listing)} images)"
 
     def load(self, root: Path) -> Images:
-        return self._images(self.listing(root), root, Readings())
+        return self._images(self._read(self.listing(root), root), root)
 
-    def _images(self, listing: Listing, root: Path, met: Readings) -> Images:
+    def _known(self, root: Path) -> tuple[Listing, Description]:
+        listing = self.listing(root)
+        digest = listing.digest(f"{self.label}/{listing.classes}")
+        if digest not in _described:
+            file = root / "prepared" / f"{self.name}-{digest}.json"
+            _described[digest] = _stored(file) or self._describe(listing, root, file)
+        return listing, _described[digest]
+
+    def _read(self, listing: Listing, root: Path) -> _Read:
+        """Read the files, and divide them. Raises `DataError` for files and classes that cannot be read."""
+        _log.info("%s: reading %d images", self.label, len(listing))
+        items = listing.items
+        sources = [Source(item.path, item.content) for item in items]
+        if self.by_content:
+            versions = listing.versions()
+            pixels, readings = read_or_kept(sources, versions, self.rules, root, listing.folder)
+        else:
+            pixels = empty_images(len(items), self.rules, root / "prepared")
+            readings = read_images(sources, pixels, self.rules, strict=self.is_strict)
+        failed = [(item.path, one) for item, one in zip(items, readings, strict=False) if one.problem]
+        if fatal := [pair for pair in failed if self.is_strict or pair[1].is_rule]:
+            raise unreadable(fatal, len(items), self.with_white(max((one.highest for one in readings), default=0.0)))
+        rows, notes = rows_by_split(listing, items, readings)
+        if self.by_content:
+            for of in rows.values():
+                of.sort(key=lambda row: (items[row].label, readings[row].digest))
+        return _Read(items, readings, pixels, rows, notes)
+
+    def _images(self, read: _Read, root: Path) -> Images:
         import numpy as np
 
-        _log.info("%s: reading %d images", self.label, len(listing))
-        splits = listing.splits
-        pixels = {name: empty_images(len(items), self.rules, root / "prepared") for name, items in splits.items()}
-        labels = {name: np.array([item.label for item in items], np.int64) for name, items in splits.items()}
-        # All splits at once, so that an error lists files of each.
-        files = [item.path for items in splits.values() for item in items]
-        decode(files, chain(*pixels.values()), self.rules, met, self.with_white)
-        arrays = {f"{split}_images": pixels[split] for split in splits}
-        return Images(**arrays, **{f"{split}_labels": labels[split] for split in splits})
+        arrays = {}
+        for split, rows in read.rows.items():
+            arrays[f"{split}_images"] = gathered(read.pixels, rows, self.rules, root / "prepared")
+            arrays[f"{split}_labels"] = np.array([read.items[row].label for row in rows], np.int64)
+        return Images(**arrays)
 
-    def _describe(self, listing: Listing, root: Path, file: Path) -> DatasetInfo:
+    def _describe(self, listing: Listing, root: Path, file: Path) -> Description:
         from ltbench.engine.dataset_arrays import keep
 
-        met = Readings()
-        images = self._images(listing, root, met)
-        met.check_effect(self.rules, self.label)
+        read = self._read(listing, root)
+        traits = Traits.of(read.readings)
+        traits.check_effect(self.rules, self.label)
+        images = self._images(read, root)
         mean, std = moments(images.train_images)
         check_contrast(std, self.label)
+        known = _census_of(listing, read, self.size)
+        counts = {split: listing.counts(map(read.items.__getitem__, rows)) for split, rows in read.rows.items()}
         info = DatasetInfo(
             classes=listing.classes,
-            train_counts=_counts(listing.train, len(listing.classes)),
-            test_counts=_counts(listing.test, len(listing.classes)),
+            train_counts=counts["train"],
+            test_counts=counts["test"],
             channels=self.depth,
             size=self.size,
             mean=mean,
             std=std,
             fingerprint=fingerprint(images),
-            valid_counts=_counts(listing.valid, len(listing.classes)) if listing.valid else (),
+            valid_counts=counts.get("valid", ()),
             valid_fingerprint=valid_fingerprint(images),
             licence=self.licence,
             source=self.home,
             report=DataReport(
-                files=(), train=(), test=(), notes=(*met.sentences(self.rules), *copies(images)),
+                files=(), train=(), test=(), warnings=tuple(_census.warnings(known)),
+                notes=(*read.notes, *_census.notes(known, self.size), *traits.sentences(self.rules)),
             ),
         )  # fmt: skip
         keep(self, images, info, root)
-        _write(file, info)
-        return info
+        described = Description(info, known)
+        _store(file, described)
+        return described
 
 
 def find(root: Path, path: str) -> Path:
-    """Return the folder of a parameter: an absolute path, or one under the data root."""
+    """Return the file or folder of a parameter: an absolute path, or one under the data root."""
     return root / Path(path).expanduser()
 
 
@@ -172,63 +197,53 @@ def or_other_root(path: str) -> str:
     )
 
 
-def _report(listing: Listing, notes: Sequence[str]) -> DataReport:
-    """Return the report on a listing. notes: notes on the images."""
-    read = {split: _counts(items, len(listing.classes)) for split, items in listing.splits.items()}
-    files = [sum(each) for each in zip(*read.values(), strict=True)]
-    for skipped in listing.skipped:
-        if skipped.label is not None:
-            files[skipped.label] += skipped.part.number
-    return DataReport(
+def _census_of(listing: Listing, read: _Read, size: int) -> Census:
+    split_of = {row: split for split, rows in read.rows.items() for row in rows}
+    names = _census.relative_names([item.path for item in read.items], listing.folder)
+    seen = [
+        _census.Seen(name, item.label, split_of.get(row, ""), reading)
+        for row, (item, name, reading) in enumerate(zip(read.items, names, read.readings, strict=True))
+    ]
+    return _census.census(listing.classes, listing.order, seen, list(read.rows), size)
+
+
+def _report(listing: Listing, known: Description) -> DataReport:
+    """Return the report on a listing, with what is known of the images."""
+    assert known.info.report is not None, "a description has the notes on reading"
+    files = list(listing.counts(listing.items))
+    for one in listing.skipped:
+        if one.label is not None:
+            files[one.label] += one.part.number
+    others = [
+        SkippedFiles(place=one.place, reason=one.part.reason, number=one.part.number, example=one.part.example)
+        for one in listing.skipped
+    ]
+    return msgspec.structs.replace(
+        known.info.report,
         files=tuple(files),
-        **read,
-        skipped=tuple(
-            SkippedFiles(place=one.place, reason=one.part.reason, number=one.part.number, example=one.part.example)
-            for one in listing.skipped
-        ),
-        notes=(*listing.notes, *notes),
+        train=known.info.train_counts,
+        test=known.info.test_counts,
+        valid=known.info.valid_counts,
+        skipped=(*others, *_census.skipped(known.census)),
+        notes=(*listing.notes, *known.info.report.notes),
     )
 
 
-def _counts(items: Iterable[Item], classes: int) -> tuple[int, ...]:
-    counts = [0] * classes
-    for item in items:
-        counts[item.label] += 1
-    return tuple(counts)
-
-
-def _digest(listing: Listing, label: str) -> str:
-    """Return a digest of the rules of reading and of names, sizes and modification times of the files."""
-    digest = hashlib.sha256(f"{RULES}/{label}".encode())
-    within = len(os.fsencode(listing.folder))
-    for items in listing.splits.values():
-        digest.update(f"/{len(items)}/".encode())
-        for item in items:
-            try:
-                stat = item.path.stat()
-            except OSError as error:
-                raise DataError(f"{plain(str(item.path))} cannot be read", why=str(error.strerror)) from error
-            digest.update(os.fsencode(item.path)[within:])
-            digest.update(f"/{item.label}/{stat.st_size}/{stat.st_mtime_ns}/".encode())
-    digest.update("/".join(listing.classes).encode())
-    return digest.hexdigest()[:32]
-
-
-def _read(file: Path) -> DatasetInfo | None:
+def _stored(file: Path) -> Description | None:
     try:
-        info = msgspec.json.decode(file.read_bytes(), type=DatasetInfo)
+        known = msgspec.json.decode(file.read_bytes(), type=Description)
     except (OSError, msgspec.DecodeError):
         return None
-    return info if info.report is not None else None
+    return known if known.info.report is not None else None
 
 
-def _write(file: Path, info: DatasetInfo) -> None:
+def _store(file: Path, known: Description) -> None:
     """Write a description completely or not at all; if that fails, each process recomputes it."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.stem}-") as folder:
             staged = Path(folder) / file.name
-            staged.write_bytes(msgspec.json.encode(info))
+            staged.write_bytes(msgspec.json.encode(known))
             staged.replace(file)
     except OSError as error:
         _log.info("%s cannot be written: %s", file, error)

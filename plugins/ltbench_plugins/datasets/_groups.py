@@ -6,12 +6,11 @@ import csv
 import io
 import os
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ltbench.errors import DataError, ParameterError
-from ltbench.image_files.names import plain, shuffled
+from ltbench.image_files.names import plain
 
 TABLES = (".csv", ".tsv")
 _COLUMNS = ("path", "group")
@@ -107,40 +106,3 @@ def _read(table: Path) -> dict[str, str]:
 def _slashed(path: str) -> str:
     r"""Return a path with / for the \ of Windows."""
     return path.replace("\\", "/")
-
-
-def draw_groups(members: Mapping[str, Sequence[int]], fraction: float, seed: int) -> set[str]:
-    """Return the groups of the test set, so that each class is close to its share.
-
-    Groups are tried in a pseudo-random order, those of the rarest class first. A group is drawn if it brings the test
-    counts closer to the shares (relative to them), and leaves every class an image for training. A class without test
-    images then gets its smallest group that leaves one. A class with a single group has no test images.
-
-    members: group -> the label of each of its images.
-    """
-    counts = {group: Counter(labels) for group, labels in members.items()}
-    totals = Counter(label for labels in members.values() for label in labels)
-    shares = {label: max(fraction * total, 1.0) for label, total in totals.items()}
-    drawn: set[str] = set()
-    test: Counter[int] = Counter()
-    order = shuffled(members, seed)
-
-    def fits(group: str) -> bool:
-        return group not in drawn and all(test[c] + n < totals[c] for c, n in counts[group].items())
-
-    def gain(group: str) -> float:
-        each = ((c, abs(test[c] - shares[c]) - abs(test[c] + n - shares[c])) for c, n in counts[group].items())
-        return sum(nearer / shares[c] for c, nearer in each)
-
-    def draw(group: str) -> None:
-        drawn.add(group)
-        test.update(counts[group])
-
-    for label in sorted(totals, key=lambda c: (totals[c], c)):
-        own = [group for group in order if counts[group][label]]
-        for group in own:
-            if fits(group) and gain(group) > 0:
-                draw(group)
-        if not test[label] and (left := [group for group in own if fits(group)]):
-            draw(min(left, key=lambda group: counts[group].total()))
-    return drawn

@@ -8,11 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from ltbench.errors import DataError
-from ltbench.image_files.names import plain
-from ltbench_plugins.datasets._files import find_images, is_inside, one_each, strays, subfolders
-from ltbench_plugins.datasets._folders import Item, Skipped
-
-_LISTED = 5
+from ltbench.image_files.names import listed, plain
+from ltbench_plugins.datasets._files import find_images, is_inside, one_each, real_paths, strays, subfolders
+from ltbench_plugins.datasets._listing import Item, Skipped
 
 
 def split_folders(children: Sequence[Path], names: Sequence[str]) -> tuple[list[Path], list[Path]]:
@@ -38,7 +36,7 @@ def unused(children: Sequence[Path], used: Collection[Path]) -> list[str]:
     """Return a note on folders that are not read."""
     others = [f"{plain(path.name)}/" for path in children if path not in used]
     read = " and ".join(f"{plain(path.name)}/" for path in used)
-    return [f"not read (next to {read}): {_listed(others)}"] if others and read else []
+    return [f"not read (next to {read}): {listed(others)}"] if others and read else []
 
 
 def wrapped(folder: Path) -> Path | None:
@@ -53,8 +51,9 @@ def class_folders(split: Path, splits: Sequence[str]) -> dict[str, Path]:
     """Return the folders of the classes by name. Raises `DataError` if two have the same name, or one is a bad link."""
     folders = subfolders(split)
     for path in folders:
-        real = os.path.realpath(path)
-        if path.is_symlink() and any(is_inside(real, one) or is_inside(one, real) for one in splits):
+        if path.is_symlink() and any(
+            is_inside(real, one) or is_inside(one, real) for real in [os.path.realpath(path)] for one in splits
+        ):
             raise DataError(
                 f"{plain(str(path))} is a link to another folder of the data set", fix="remove it, or copy the images"
             )
@@ -83,9 +82,8 @@ def with_linked(splits: Sequence[str], *classes: Mapping[str, Path]) -> list[str
     Raises `DataError` if a class folder is the same as another one, or inside it, so that images would count twice.
     """
     # With a trailing separator, a folder is sorted directly before its subfolders.
-    real = sorted(
-        (os.path.realpath(path).rstrip(os.sep) + os.sep, path) for split in classes for path in split.values()
-    )
+    folders = (path for split in classes for path in split.values())
+    real = sorted((target.rstrip(os.sep) + os.sep, path) for path, target in real_paths(folders))
     for (outer, first), (inner, second) in pairwise(real):
         if inner.startswith(outer):
             how = "are the same folder" if inner == outer else f"share images: the second is inside {plain(outer)}"
@@ -110,7 +108,7 @@ def class_images(
         if name not in classes:
             continue
         found = find_images(classes[name], splits, linked)
-        place = plain(classes[name].relative_to(folder).as_posix())
+        place = place_of(classes[name], folder)
         skipped += [Skipped(label, place, part) for part in found.left_out]
         if required and not found.files:
             there = "; ".join(f"{part.number} {part.reason}, {part.example}" for part in found.left_out)
@@ -126,18 +124,15 @@ def class_images(
 def beside_classes(folder: Path, *splits: Path) -> list[Skipped]:
     """Return what is skipped outside the class folders."""
     return [
-        Skipped(None, plain(place.relative_to(folder).as_posix()), part)
+        Skipped(None, place_of(place, folder), part)
         for place in dict.fromkeys((folder, *splits))
         for part in strays(place)
     ]
 
 
-def untested(names: Sequence[str], labels: Sequence[int]) -> list[str]:
-    """Return a note on classes without test images."""
-    if not labels:
-        return []
-    which = _listed([f"'{names[label]}'" for label in labels])
-    return [f"classes without test images (recall is undefined): {which}"]
+def place_of(path: Path, folder: Path) -> str:
+    """Return a folder relative to that of the data set; of one elsewhere only the last two names, as reports travel."""
+    return plain(path.relative_to(folder).as_posix() if path.is_relative_to(folder) else "/".join(path.parts[-2:]))
 
 
 def alike(names: Sequence[str]) -> list[str]:
@@ -146,7 +141,7 @@ def alike(names: Sequence[str]) -> list[str]:
     for name in names:
         folded.setdefault(name.casefold(), []).append(name)
     alike = [" and ".join(f"'{name}'" for name in same) for same in folded.values() if len(same) > 1]
-    return [f"class names that differ only in case: {_listed(alike)}"] if alike else []
+    return [f"class names that differ only in case: {listed(alike)}"] if alike else []
 
 
 def nested(items: Sequence[Item], base: Path) -> list[str]:
@@ -155,8 +150,3 @@ def nested(items: Sequence[Item], base: Path) -> list[str]:
         first = plain(items[0].path.relative_to(base).as_posix())
         return [f"all images are in subfolders of the class folders, which may be the classes: {first}"]
     return []
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more

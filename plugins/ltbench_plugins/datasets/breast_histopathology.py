@@ -12,7 +12,8 @@ from ltbench import Dataset, Meta, hookimpl
 from ltbench.errors import DataError, ParameterError
 from ltbench.image_files.names import plain, shuffled
 from ltbench_plugins.datasets._files import LeftOut, find_images, one_each, subfolders
-from ltbench_plugins.datasets._folders import Folders, Item, Listing, Skipped, find, or_other_root
+from ltbench_plugins.datasets._folders import Folders, find, or_other_root
+from ltbench_plugins.datasets._listing import Item, Listing, Skipped
 
 CLASSES = ("IDC(-)", "IDC(+)")
 HOME = "https://www.kaggle.com/paultimothymooney/breast-histopathology-images"

@@ -12,7 +12,7 @@ from plugins.checks import available
 from ltbench.errors import DataError, ParameterError
 from ltbench.longtail import check_counts
 from ltbench_plugins.datasets import _folders
-from ltbench_plugins.datasets._folders import Item
+from ltbench_plugins.datasets._listing import Item
 from ltbench_plugins.datasets.breast_histopathology import BreastHistopathology
 from ltbench_plugins.profiles.natural import Natural
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from ltbench.errors import DataError, ParameterError
 from ltbench_plugins.datasets import _folders
-from ltbench_plugins.datasets._groups import draw_groups
+from ltbench_plugins.datasets._listing import Item
 from ltbench_plugins.datasets.image_folder import ImageFolder
 
 
@@ -37,23 +34,32 @@ def moles(groups: str, **fields: object) -> ImageFolder:
     return ImageFolder(path="moles", size=8, test_fraction=0.25, groups=groups, **fields)
 
 
-def patients(items: object) -> set[str]:
+def divided(dataset: ImageFolder, root: Path) -> tuple[list[Item], list[Item]]:
+    """Return training and test files."""
+    read = dataset._read(dataset.listing(root), root)
+    train, test = ([read.items[row] for row in read.rows[split]] for split in ("train", "test"))
+    return train, test
+
+
+def patients(items: list[Item]) -> set[str]:
     return {item.path.name.partition("_")[0] for item in items}
 
 
 @pytest.mark.parametrize("split_seed", range(5))
 @pytest.mark.parametrize("groups", [r"P\d+", r"(P\d+)_\d", r"/(P\d+)_"])
 def test_no_group_is_on_both_sides_and_each_class_is_on_both(root: Path, groups: str, split_seed: int) -> None:
-    listing = moles(groups, split_seed=split_seed).listing(root)
-    assert not patients(listing.train) & patients(listing.test)
-    assert len(patients(listing.test)) in range(2, 5)
-    assert {item.label for item in listing.test} == {item.label for item in listing.train} == {0, 1}
-    assert any(note.startswith("groups: ") for note in listing.notes)
+    dataset = moles(groups, split_seed=split_seed)
+    train, test = divided(dataset, root)
+    assert not patients(train) & patients(test)
+    assert len(patients(test)) in range(2, 5)
+    assert {item.label for item in test} == {item.label for item in train} == {0, 1}
+    notes = dataset.info(root).report.notes
+    assert f"groups: {12 - len(patients(test))} for training, {len(patients(test))} for testing" in notes
 
 
 def test_without_groups_patients_are_on_both_sides(root: Path) -> None:
-    listing = ImageFolder(path="moles", size=8, test_fraction=0.25).listing(root)
-    assert patients(listing.train) & patients(listing.test)
+    train, test = divided(ImageFolder(path="moles", size=8, test_fraction=0.25), root)
+    assert patients(train) & patients(test)
 
 
 @pytest.mark.parametrize("head", ["path,group", "group;path", "Path\tother\tGroup"])
@@ -67,7 +73,7 @@ def test_groups_may_be_in_a_table(root: Path, head: str, column: str) -> None:
         row = {"path": shown, "group": file.name.partition("_")[0], "other": "x"}
         lines.append(sign.join(row[name] for name in names))
     (root / "moles" / "patients.csv").write_text("\ufeff" + "\r\n".join(lines))
-    assert moles("patients.csv").listing(root).test == moles(r"P\d+").listing(root).test
+    assert moles("patients.csv").listing(root).undivided == moles(r"P\d+").listing(root).undivided
 
 
 def test_a_table_may_name_paths_of_the_data_set_with_its_train_folder(root: Path) -> None:
@@ -78,8 +84,8 @@ def test_a_table_may_name_paths_of_the_data_set_with_its_train_folder(root: Path
         folder.rename(root / "train" / folder.name)
     (root / "train").rename(root / "moles" / "train")
     (root / "moles" / "patients.tsv").write_text("\n".join(["path\tgroup", *lines]))
-    listing = moles("patients.tsv").listing(root)
-    assert not {item.path.name[:2] for item in listing.train} & {item.path.name[:2] for item in listing.test}
+    train, test = divided(moles("patients.tsv"), root)
+    assert not {item.path.name[:2] for item in train} & {item.path.name[:2] for item in test}
 
 
 @pytest.mark.parametrize(
@@ -109,9 +115,9 @@ def test_paths_of_a_table_may_be_those_of_windows(root: Path, before: str) -> No
         inside = before + str(file.relative_to(root / "moles")).replace("/", "\\")
         lines.append(f"{inside},{file.name[:2]}")
     (root / "moles" / "p.csv").write_text("\r\n".join(lines))
-    listing = moles("p.csv").listing(root)
-    assert odd in {item.path for item in (*listing.train, *listing.test)}
-    assert not {item.path.name[:2] for item in listing.train} & {item.path.name[:2] for item in listing.test}
+    train, test = divided(moles("p.csv"), root)
+    assert odd in {item.path for item in (*train, *test)}
+    assert not {item.path.name[:2] for item in train} & {item.path.name[:2] for item in test}
     (root / "moles" / "p.csv").write_text("\n".join([*lines, f"{before}benign\\{odd.name},other"]))
     with pytest.raises(DataError, match="has two groups for"):
         moles("p.csv").listing(root)
@@ -134,31 +140,15 @@ def test_a_missing_table_says_where_to_put_it(root: Path) -> None:
 def test_groups_that_cannot_be_are_refused_at_once() -> None:
     with pytest.raises(ParameterError, match="is not a valid regular expression"):
         moles("(")
-    with pytest.raises(ParameterError, match="no split without test_fraction"):
+    with pytest.raises(ParameterError, match="no split without test_fraction or folds"):
         ImageFolder(path="moles", groups="P")
 
 
 def test_one_group_in_all_leaves_nothing_to_test(root: Path) -> None:
     with pytest.raises(DataError, match="no test images"):
-        moles("P").listing(root)
+        moles("P").info(root)
 
 
 def test_another_split_is_another_fingerprint(root: Path) -> None:
     fingerprints = {moles(r"P\d+", split_seed=seed).info(root).fingerprint for seed in range(3)}
     assert len(fingerprints) == 3
-
-
-@given(
-    st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.lists(st.integers(0, 3), min_size=1, max_size=8), min_size=1),
-    st.floats(0.05, 0.9),
-    st.integers(0, 5),
-)  # fmt: skip
-def test_every_class_keeps_training_images_and_is_tested_if_it_can_be(
-    members: dict[str, list[int]], fraction: float, seed: int
-) -> None:
-    totals = Counter(label for labels in members.values() for label in labels)
-    drawn = draw_groups(members, fraction, seed)
-    test = Counter(label for group in drawn for label in members[group])
-    for label, total in totals.items():
-        assert test[label] < total
-    assert draw_groups(dict(reversed(members.items())), fraction, seed) == drawn

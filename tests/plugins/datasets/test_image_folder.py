@@ -14,7 +14,7 @@ from support import python
 
 from ltbench.engine.dataset_arrays import prepare
 from ltbench.errors import DataError, ParameterError
-from ltbench_plugins.datasets import _folders
+from ltbench_plugins.datasets import _folders, _reading
 from ltbench_plugins.datasets.image_folder import ImageFolder
 
 
@@ -49,7 +49,9 @@ def test_a_tree_with_train_and_test_is_read_as_it_is(root: Path) -> None:
     assert (info.channels, info.size) == (3, 8)
     images = PETS.load(root)
     assert images.train_images.shape == (5, 3, 8, 8)
-    assert images.train_images[:, :, 3, 3].tolist() == [[0, 0, 0], [1, 0, 0], [2, 0, 0], [0, 0, 255], [0, 1, 255]]
+    pixels = images.train_images[:, :, 3, 3].tolist()
+    assert sorted(pixels[:3]) == [[0, 0, 0], [1, 0, 0], [2, 0, 0]]
+    assert sorted(pixels[3:]) == [[0, 0, 255], [0, 1, 255]]
     assert images.train_labels.tolist() == [0, 0, 0, 1, 1]
     assert images.test_labels.tolist() == [0, 1, 1]
     assert PETS.locate(root) == f"{root / 'pets'} (8 images)"
@@ -88,7 +90,8 @@ def test_images_are_cut_to_their_central_square_and_resized(root: Path) -> None:
 def test_grey_is_one_channel(root: Path) -> None:
     grey = ImageFolder(path="pets", size=8, channels=1)
     assert grey.info(root).channels == 1
-    assert grey.load(root).train_images[3, 0, 0, 0] == round(0.114 * 255)  # ITU-R 601: the blue part
+    # ITU-R 601: 0.114 of the blue, 0.587 of the green.
+    assert sorted(grey.load(root).train_images[3:, 0, 0, 0]) == [round(0.114 * 255), round(0.114 * 255 + 0.587)]
 
 
 def test_other_files_and_hidden_ones_are_left_out(root: Path) -> None:
@@ -154,19 +157,26 @@ def test_a_tree_that_is_split_is_not_split_again(root: Path) -> None:
 
 
 def test_a_seed_without_a_split_is_an_error() -> None:
-    with pytest.raises(ParameterError, match="no split without test_fraction"):
+    with pytest.raises(ParameterError, match="no split without test_fraction or folds"):
         ImageFolder(path="pets", split_seed=1)
 
 
 # --- what is wrong is named ---------------------------------------------------------------------------------------
 
 
-def test_a_corrupt_image_is_named(root: Path) -> None:
+def test_a_corrupt_image_is_skipped_and_listed_or_an_error_if_strict(root: Path) -> None:
     broken = root / "pets" / "train" / "dog" / "1.PNG"
+    strict = ImageFolder(path="pets", size=8, strict=True)
     for content in (b"no image", b"", broken.read_bytes()[:40]):
         broken.write_bytes(content)
+        info = PETS.info(root)
+        assert (info.train_counts, info.test_counts) == ((3, 1), (1, 2))
+        (listed,) = info.report.skipped
+        assert (listed.place, listed.example, listed.number) == ("train/dog", "1.PNG", 1)
+        assert listed.reason.startswith("unreadable: ")
+        assert info.report.rows(info.classes)[1] == ["dog", "4", "1", "2", "1"]
         with pytest.raises(DataError, match="cannot be read as an image") as error:
-            PETS.info(root)
+            strict.info(root)
         assert str(broken) in str(error.value)
 
 
@@ -228,7 +238,7 @@ def test_images_are_read_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
         "train_labels.npy",
     ]
     _folders._described.clear()  # as in another process
-    monkeypatch.setattr(_folders, "decode", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(_reading, "read_images", lambda *_, **__: pytest.fail("read again"))
     assert PETS.info(root) == info
     assert prepare(PETS, root).train_images.shape == (5, 3, 8, 8)
 
@@ -259,7 +269,7 @@ def test_a_damaged_description_is_made_again(root: Path) -> None:
 def test_a_data_root_that_cannot_be_written_is_no_obstacle(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "prepared").write_text("a file in the place of the folder")
     info = PETS.info(root)
-    monkeypatch.setattr(_folders, "decode", lambda *_: pytest.fail("read again for each description"))
+    monkeypatch.setattr(_reading, "read_images", lambda *_, **__: pytest.fail("read again for each description"))
     assert PETS.info(root) == info
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ltbench.engine.dataset_arrays import prepare
 from ltbench.errors import DataError, ParameterError
-from ltbench_plugins.datasets import _folders
+from ltbench_plugins.datasets import _folders, _reading
 from ltbench_plugins.datasets.image_folder import ImageFolder
 
 PETS = ImageFolder(path="pets", size=8)
@@ -61,9 +61,12 @@ def test_the_white_of_32_bits_is_the_highest_of_all_files_of_both_splits(pets: P
     assert label == "image_folder[path=pets,size=8,white=1234567.0]"
     registry.parse(label, "dataset").info(pets.parent)
     (pets / "train" / "cat" / "0.tif").write_bytes(b"")
-    with pytest.raises(DataError, match="nor can 32 others") as error:
+    with pytest.raises(DataError, match="nor can 31 others") as error:
         PETS.info(pets.parent)
-    assert error.value.fix == f"repair or remove the file; state the value of white, as in {label}"
+    assert error.value.fix == f"state the value of white, as in {label}"
+    with pytest.raises(DataError, match="nor can 32 others") as error:
+        ImageFolder(path="pets", size=8, strict=True).info(pets.parent)
+    assert error.value.fix.startswith("repair or remove the file; state the value of white, as in ")
 
 
 # --- links --------------------------------------------------------------------------------------------------------
@@ -171,7 +174,7 @@ def test_a_file_elsewhere_counts_once_in_all_classes_that_are_split(pets: Path) 
         (pets / "train" / name / "7.png").symlink_to(pool)
     (pets / "test").rename(pets.parent / "away")
     listing = SPLIT.listing(pets.parent)
-    assert [item.path.name for item in (*listing.train, *listing.test)].count("7.png") == 1
+    assert [item.path.name for item in listing.items].count("7.png") == 1
     assert [(one.place, one.part.reason) for one in listing.skipped] == [
         ("train/dog", "a second link to the same file")
     ]
@@ -197,8 +200,12 @@ def test_splits_that_are_one_folder_are_refused(pets: Path) -> None:
 
 def test_a_link_to_nothing_is_named(pets: Path) -> None:
     (pets / "train" / "cat" / "7.png").symlink_to("gone.png")
-    with pytest.raises(DataError, match=r"7\.png is a broken link"):
-        PETS.info(pets.parent)
+    assert reasons(pets) == {"train/cat": "1 unreadable: it is a broken link, 7.png"}
+    with pytest.raises(DataError, match=r"7\.png cannot be read as an image") as error:
+        ImageFolder(path="pets", size=8, strict=True).info(pets.parent)
+    assert error.value.why == "it is a broken link"
+    paint(pets / "train" / "cat" / "gone.png", 33)
+    assert PETS.info(pets.parent).train_counts == (3, 2)  # noticed, though the link is the same
 
 
 # --- files that are left out --------------------------------------------------------------------------------------
@@ -231,7 +238,7 @@ def test_everything_that_is_left_out_is_said_by_class(pets: Path) -> None:
 
 def test_what_is_left_out_is_told_anew_without_reading_again(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = PETS.info(pets.parent)
-    monkeypatch.setattr(_folders, "decode", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(_reading, "read_images", lambda *_, **__: pytest.fail("read again"))
     (pets / "train" / "cat" / "notes.txt").write_text("x")
     after = PETS.info(pets.parent)
     assert after.fingerprint == before.fingerprint
@@ -331,7 +338,7 @@ def test_a_validation_folder_beside_train_and_test_is_a_split_of_its_own(pets: P
     assert info.report.rows(info.classes)[1] == ["dog", "8", "2", "2", "4", "0"]
     images = prepare(PETS, pets.parent)
     assert images.valid_labels.tolist() == [1] * 4
-    assert images.valid_images[:, 0, 0, 0].tolist() == [200, 201, 202, 70]
+    assert sorted(images.valid_images[:, 0, 0, 0]) == [70, 200, 201, 202]
     paint(pets / "Validation" / "dog" / "0.png", 222)
     _folders._described.clear()
     changed = PETS.info(pets.parent)
@@ -432,7 +439,7 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
 def test_classes_with_folders_alone_are_said(tmp_path: Path) -> None:
     for year in ("2020", "2021"):
         for name in ("cat", "dog"):
-            paint(tmp_path / "pets" / year / name / "0.png", 99 * (year == "2020"))
+            paint(tmp_path / "pets" / year / name / "0.png", 99 * (year == "2020") + 9 * (name == "dog"))
     notes = SPLIT.info(tmp_path).report.notes
     assert any("all images are in subfolders of the class folders" in note and "/0.png" in note for note in notes)
 
@@ -474,6 +481,6 @@ def test_ten_thousand_files_are_listed_in_a_fraction_of_a_second(tmp_path: Path)
             (folder / f"{number}.png").touch()
     started = time.process_time()
     listing = SPLIT.listing(tmp_path)
-    _folders._digest(listing, "x")
-    assert len(listing.train) == 5000
+    listing.digest("x")
+    assert len(listing.undivided) == 10_000
     assert time.process_time() - started < 1  # 0.1 s on a quiet core
