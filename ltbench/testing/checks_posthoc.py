@@ -142,7 +142,8 @@ def in_torch_adjusts_alike(on: Subject) -> None:
     state = technique.fit(given) if technique.uses() else None
     features = "features" in technique.uses()
     classifier = linear_classifier(inputs, features=features)
-    function = technique.in_torch(state, inputs.class_counts, classifier)
+    names = [str(number) for number in range(inputs.classes)]
+    function = technique.in_torch(state, inputs.class_counts, classifier, names)
     if function is None:
         raise Skip("in_torch returns None")
     images = predicted(inputs, 1, features=features, labels=False)

@@ -206,7 +206,7 @@ class TrainedModel:
         assert self._posthoc is not None, "it does something"
         counts = np.asarray(member.counts, np.int64)
         state, classifier = self._states[number][view][branch], self._classifiers[number][branch]
-        found = self._posthoc.in_torch(state, counts, classifier)
+        found = self._posthoc.in_torch(state, counts, classifier, self.classes)
         if found is None:
             raise JobFailed(
                 f"posthoc {self._posthoc.label} is no multiplication and addition, and not written for torch"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ltbench import Evidence, LinearClassifier, Meta, Posthoc, Predicted, Tune, hookimpl
@@ -62,7 +62,7 @@ class Ncm(Posthoc, frozen=True):
         return np.where(state["present"], cosines, _NEVER)
 
     def in_torch(
-        self, state: dict[str, Any], counts: IntArray, classifier: LinearClassifier | None
+        self, state: dict[str, Any], counts: IntArray, classifier: LinearClassifier | None, classes: Sequence[str]
     ) -> Callable[[Tensor, Tensor], Tensor]:
         """Return the same for tensors."""
         import torch

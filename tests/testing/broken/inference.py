@@ -108,7 +108,7 @@ class SoundFit(Posthoc, frozen=True):
 
 
 @breaks("in_torch_adjusts_alike", SoundFit, "in_torch")
-def other_formula(self, state, counts, classifier):
+def other_formula(self, state, counts, classifier, classes):
     """Add in torch what numpy takes off."""
     import torch
 
@@ -116,7 +116,7 @@ def other_formula(self, state, counts, classifier):
 
 
 @breaks("in_torch_adjusts_alike", SoundFit, "in_torch")
-def not_traced(self, state, counts, classifier):
+def not_traced(self, state, counts, classifier, classes):
     """Compute with numpy in between, where nothing can be traced."""
     import torch
 
