@@ -11,7 +11,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
@@ -135,6 +135,9 @@ class Technique(Parametrized, frozen=True, kw_only=True):
     def unsuited_to(self, model: Technique) -> str:
         """Return why it cannot be used with a model; empty if it can. Called when a plan is made, without torch."""
         return ""
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        """Raise `UsageError` if a parameter names a class that a data set does not have. Called when a plan is made."""
 
 
 def _default(field: msgspec.structs.FieldInfo) -> object:

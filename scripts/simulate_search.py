@@ -33,7 +33,7 @@ from ltbench.core.generated_files import read_text, splice
 from ltbench.leaderboard.statistics.additive_model import fit
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.statistics.score_array import ScoreArray
-from ltbench.records.records_file import read_records_file
+from ltbench.records.locations import location
 from ltbench.search.race import Cell, Race
 from ltbench.search.standing import Block
 
@@ -75,7 +75,7 @@ class Kind(NamedTuple):
 @functools.cache
 def board(name: str) -> ScoreArray:
     """Return the scores of a committed leaderboard."""
-    (group,) = group_records(read_records_file(ROOT / "leaderboards" / name / "records.jsonl").records)
+    (group,) = group_records(location(ROOT / "leaderboards" / name).records_file().records)
     return ScoreArray.of(group.records)
 
 

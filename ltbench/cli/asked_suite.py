@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltbench.columns import HELD_OUT
+from ltbench.costs import resolved
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -95,6 +96,10 @@ def _check_metric(asked: Suite, registry: Registry) -> None:
     from ltbench.leaderboard.statistics.ranking import ranking_column
     from ltbench.leaderboard.tables.columns import declared_columns
 
+    if (text := resolved(asked.metric)) != asked.metric:
+        # A page has a copy of its suite, which would look for the file beside itself.
+        raise UsageError(f"metric '{asked.metric}' of the suite names a file", why="another reader of the page does not have it",
+                         fix=f'metric = "{text}"')  # fmt: skip
     ranking_column(asked.metric, declared_columns(registry.of("metric")))
     if asked.metric.startswith(HELD_OUT) and not asked.held_out:
         raise UsageError(

@@ -68,7 +68,7 @@ def command(
     status = VerificationStatus()
     if place.kind != "store":
         status = verification_status(read_verifications(place.file.parent / FILE), source.all_records)
-    content = encode_table(tidy_table(source.records, status, per_class=per_class), chosen)
+    content = encode_table(tidy_table(source.records, status, per_class=per_class, ranked_by=_ranked_by(place)), chosen)
     if output is None:
         click.echo(content, nl=False)
         return
@@ -76,9 +76,17 @@ def command(
     click.echo(f"written: {output}", err=True)
 
 
+def _ranked_by(place: RecordsLocation) -> str:
+    """Return the metric that the suite of a page says; empty for other locations."""
+    from ltbench.leaderboard.publish import read_facts
+
+    return read_facts(place.path).metric if place.kind == "suite" else ""
+
+
 def _by_name(output: Path | None) -> Format:
     ends: dict[str, Format] = {".json": "json", ".parquet": "parquet"}
-    return "csv" if output is None else ends.get(output.suffix.lower(), "csv")
+    # A file that ends with .gz is compressed.
+    return "csv" if output is None else ends.get(Path(output.name.lower().removesuffix(".gz")).suffix, "csv")
 
 
 def _bundle(place: RecordsLocation, output: Path | None, store_path: Path, choice: PluginSelection) -> None:

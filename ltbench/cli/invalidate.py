@@ -41,8 +41,7 @@ def command(cell: str, reason: str, by: str, records: Path | None, leaderboards:
         if place.kind == "suite":
             written += publish.write_folder(place.path, publish.read_facts(place.path), after)[0]
         else:
-            write_records_file(place.file, after)
-            written.append(place.file)
+            written.append(write_records_file(place.file, after))
     if as_json:
         print_json({"invalidation": invalidation, "written": [str(path) for path in written]})
     else:

@@ -48,15 +48,16 @@ def command(
     from ltbench.leaderboard.searched_rows import add_search
     from ltbench.leaderboard.tuned_rows import shown_records
     from ltbench.records import tuning_file
-    from ltbench.records.records_file import FILE, read_records_file, records_file
+    from ltbench.records.records_file import read_records_file, records_file, records_path
     from ltbench.records.verifications import FILE as VERIFIED
     from ltbench.records.verifications import read_verifications, write_verifications
 
     places = {str(place.path): place for place in (find_page(path, leaderboards) for path in paths)}
-    if any(_same(place.path, target) or _same(place.file, target / FILE) for place in places.values()):
+    if any(_same(place.path, target) or _same(place.file, records_path(target)) for place in places.values()):
         raise UsageError(f"{target} is the merge target", fix="remove it from PATH: its records are kept anyway")
     preferred = None if prefer is None else _preferred(prefer, places, target, leaderboards)
-    old = read_records_file(target / FILE) if (target / FILE).exists() else records_file(())
+    mine = records_path(target)
+    old = read_records_file(mine) if mine.exists() else records_file(())
     result = merge_records_files(old, {name: place.records_file() for name, place in places.items()}, prefer=preferred)
     source_facts = [publish.read_facts(place.path) for place in places.values() if place.kind == "suite"]
     target_facts = publish.read_facts(target) if (target / publish.FACTS).exists() else None

@@ -12,6 +12,7 @@ import click
 
 from ltbench.cli.units import Size, Span
 from ltbench.core.folders import data_root, store_root
+from ltbench.costs import resolved
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -133,9 +134,9 @@ def store_option(function: F) -> F:
 def metric_option(function: F) -> F:
     """Add the option for the metric that leaderboards rank by."""
     return click.option(
-        "--metric", default="", metavar="NAME",
-        help="Rank by this metric: top1, balanced_accuracy, macro_f1, or any fraction that a metric declares.  [default: "
-             "the suite's, else top1, or balanced_accuracy if the test split is not balanced]",
+        "--metric", default="", metavar="NAME", callback=lambda _context, _option, name: resolved(name),
+        help="Rank by this metric: top1, balanced_accuracy, macro_f1, worst_class, expected_cost[costs=FILE.csv], or any number "
+             "that a metric declares.  [default: the suite's, else top1, or balanced_accuracy if the test split is not balanced]",
     )(function)  # fmt: skip
 
 

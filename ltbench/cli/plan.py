@@ -11,13 +11,14 @@ import click
 
 from ltbench.cli.asked_suite import asked_suite
 from ltbench.cli.data_lines import held_out_lines, kept_lines, report_lines
-from ltbench.cli.options import load_registry, plugin_options, suite_options
+from ltbench.cli.options import load_registry, metric_option, plugin_options, suite_options
 from ltbench.cli.output import print_fact, print_json
 from ltbench.cli.running.prepare import metric_lines
 from ltbench.core.units import big_number, duration
 from ltbench.core.words import counted
 
 if TYPE_CHECKING:
+    from ltbench.leaderboard.statistics.ranking import Ranking
     from ltbench.planning.combinations import LeftOut
     from ltbench.planning.settings import DataUse
     from ltbench.registry.discovery import PluginSelection
@@ -39,6 +40,7 @@ SOURCES = {
 
 @click.command("plan")
 @suite_options
+@metric_option
 @plugin_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
@@ -61,6 +63,8 @@ def command(
     from ltbench.cli.tuning_lines import tuning_facts, tuning_lines
     from ltbench.core.folders import cores
     from ltbench.executor import Context
+    from ltbench.leaderboard.statistics.ranking import ranking_for
+    from ltbench.leaderboard.tables.columns import declared_columns
     from ltbench.planning.parts import plan_parts
     from ltbench.planning.settings import data_uses
     from ltbench.running.run_record import about
@@ -72,6 +76,8 @@ def command(
     suite = asked_suite(registry, **asked)
     context = Context(store=Store(store_path), registry=registry, data_root=data_root)
     uses = data_uses(suite, registry, data_root)
+    columns = declared_columns(registry.of("metric"))
+    rankings = [ranking_for(use.info.test_counts, suite.metric, columns) for use in uses]
     overview = _overview(suite, registry, data_root, listed=with_cells)
     suite = overview.planned
     past = known(context.store)
@@ -95,10 +101,10 @@ def command(
     facts = _facts(status, left_out, notes, on_rows) | ({"list": cells} if with_cells else {})
     facts |= {} if tuning is None else {"tuning": tuning}
     if as_json:
-        about_suite = {"suite": suite.name, "data": _data_facts(uses), **overview.facts}
+        about_suite = {"suite": suite.name, "data": _data_facts(uses, rankings), **overview.facts}
         print_json(about_suite | ({"up_to_one_technique": facts} if overview.is_counted else facts))
     else:
-        _print_data(suite, uses)
+        _print_data(suite, uses, rankings)
         for line in overview.lines:
             print_fact(line)
         _print(status, left_out, notes, on_rows)
@@ -153,7 +159,7 @@ def _overview(suite: Suite, registry: Registry, data_root: Path, *, listed: bool
     return _Overview(changed(suite, max_techniques=1), lines, space_facts(size), is_counted=True)
 
 
-def _data_facts(uses: Sequence[DataUse]) -> list[dict[str, Any]]:
+def _data_facts(uses: Sequence[DataUse], rankings: Sequence[Ranking]) -> list[dict[str, Any]]:
     return [
         {
             "dataset": use.dataset,
@@ -162,8 +168,9 @@ def _data_facts(uses: Sequence[DataUse]) -> list[dict[str, Any]]:
             **({"held_out": _by_factor(use)} if use.held_out else {}),
             "class_names": use.info.classes,
             "report": use.info.report,
+            "ranked_by": ranking.name,
         }
-        for use in uses
+        for use, ranking in zip(uses, rankings, strict=True)
     ]
 
 
@@ -210,9 +217,9 @@ def _by_factor(use: DataUse) -> dict[str, dict[str, dict[str, int]]]:
     }
 
 
-def _print_data(suite: Suite, uses: Sequence[DataUse]) -> None:
+def _print_data(suite: Suite, uses: Sequence[DataUse], rankings: Sequence[Ranking]) -> None:
     print_fact(f"suite {suite.name}: {suite.title}")
-    for use in uses:
+    for use, ranking in zip(uses, rankings, strict=True):
         for number, line in enumerate(
             [
                 *kept_lines(use),
@@ -221,6 +228,8 @@ def _print_data(suite: Suite, uses: Sequence[DataUse]) -> None:
             ]
         ):
             print_fact(f"{'' if number else 'data':11} {line}")
+        if ranking.why:
+            print_fact(f"{'rows':11} {ranking.why[0].lower()}{ranking.why[1:]}")
 
 
 def _print(status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str], on_rows: Sequence[str]) -> None:

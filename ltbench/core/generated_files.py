@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import gzip
 import os
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ltbench.core import compressed_file
 from ltbench.errors import UsageError
 
 _DIFF_LINES = 60
@@ -50,9 +53,14 @@ def _unpaired(kind: str, where: str, number: int, line: str) -> UsageError:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file with its line ends; empty if there is no file."""
-    # Reading as text would normalise the line ends and hide a difference.
-    return path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else ""
+    """Return the text of a file with its line ends; empty if there is no file, or none that can be decompressed."""
+    if not path.is_file():
+        return ""
+    try:
+        # Reading as text would normalise the line ends and hide a difference.
+        return compressed_file.read(path).decode("utf-8", errors="replace")
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        return ""
 
 
 def diff_text(stale: Sequence[tuple[Path, str | None]]) -> str:

@@ -118,7 +118,12 @@ def _predict(job: Job, context: Context, fits: Mapping[str, Spec]) -> dict[str, 
     data = job.extra["fits"][0]["data"]
     keys = Needed.by_cell(job.spec, data, context.registry).keys(job.spec, job.extra["views"])
     members = [
-        Member(np.asarray(fits[key]["data"]["counts"], dtype=np.int64), predicted, fit.get(Branches.stage))
+        Member(
+            np.asarray(fits[key]["data"]["counts"], dtype=np.int64),
+            predicted,
+            fit.get(Branches.stage),
+            tuple(fits[key]["data"]["classes"]),
+        )
         for key, predicted, fit in zip(job.spec["members"], keys, job.extra["fits"], strict=True)
     ]
     return predictions(context.registry, job.spec, members, partial(stored_logits, context), splits_of(job.spec, data))
@@ -133,6 +138,8 @@ class Member(NamedTuple):
     """The keys of its predictions by split, in the order of the views."""
     branches: Spec | None = None
     """The spec of its branches, if it has any."""
+    classes: tuple[str, ...] = ()
+    """The names of the classes."""
 
 
 class Labelled(NamedTuple):
@@ -163,7 +170,7 @@ def predictions(
                 split: read_prediction(read(key), key, len(member.counts), branched=member.branches is not None)
                 for split, key in keys.items()
             }
-            adjusted = adjusted_logits(registry, posthoc, stored, member.counts, splits)
+            adjusted = adjusted_logits(registry, posthoc, stored, member.counts, splits, member.classes)
             for split in splits:
                 found = labels.setdefault(split, stored[split].labels)
                 if not np.array_equal(found, stored[split].labels):

@@ -24,19 +24,21 @@ def adjusted_logits(
     stored: Mapping[str, StoredPrediction],
     counts: IntArray,
     splits: Sequence[str],
+    classes: tuple[str, ...] = (),
 ) -> dict[str, list[FloatArray]]:
     """Return the adjusted logits of each branch, float64 [N, C], by split.
 
     stored: the predictions of a network under one view, by split; counts: int64 [C] of its training images;
-    splits: those to adjust. Raises `JobFailed`, naming the posthoc.
+    splits: those to adjust; classes: their names. Raises `JobFailed`, naming the posthoc.
     """
-    states = fitted_states(registry, posthoc, stored, counts)
-    return {split: adjusted_branches(registry, posthoc, states, stored[split], counts) for split in splits}
+    states = fitted_states(registry, posthoc, stored, counts, classes)
+    return {split: adjusted_branches(registry, posthoc, states, stored[split], counts, classes) for split in splits}
 
 
 def fitted_states(
-    registry: Techniques, posthoc: Posthoc | None, stored: Mapping[str, StoredPrediction], counts: IntArray
-) -> list[Any]:
+    registry: Techniques, posthoc: Posthoc | None, stored: Mapping[str, StoredPrediction], counts: IntArray,
+    classes: tuple[str, ...] = (),
+) -> list[Any]:  # fmt: skip
     """Return what a posthoc is fitted to for each branch of a network under one view; None for each that needs no evidence.
 
     stored: the evidence by split, and other predictions of the network. Raises `JobFailed`, naming the posthoc.
@@ -51,7 +53,7 @@ def fitted_states(
             counts=counts.copy(),
             classifier=classifier,
             **{
-                split: _predicted(stored[split], branch, labelled=True)
+                split: _predicted(stored[split], branch, classes, labelled=True)
                 for split in ("held_out", "train")
                 if split in used
             },
@@ -61,13 +63,16 @@ def fitted_states(
 
 
 def adjusted_branches(
-    registry: Techniques, posthoc: Posthoc | None, states: Sequence[Any], stored: StoredPrediction, counts: IntArray
-) -> list[FloatArray]:
+    registry: Techniques, posthoc: Posthoc | None, states: Sequence[Any], stored: StoredPrediction, counts: IntArray,
+    classes: tuple[str, ...] = (),
+) -> list[FloatArray]:  # fmt: skip
     """Return the adjusted logits of each branch, float64 [N, C]. states: of `fitted_states`. Raises `JobFailed`."""
     if posthoc is None:
         return list(stored.logits)
     return [
-        adjust_checked(registry, posthoc, state, _predicted(stored, branch, labelled=False), counts, classifier)
+        adjust_checked(
+            registry, posthoc, state, _predicted(stored, branch, classes, labelled=False), counts, classifier
+        )
         for branch, (state, classifier) in enumerate(zip(states, stored.classifiers, strict=True))
     ]
 
@@ -95,9 +100,10 @@ def merged_branches(
     return np.stack([merge_logits_checked(registry, branches, branches.merge, view) for view in logits])
 
 
-def _predicted(stored: StoredPrediction, branch: int, *, labelled: bool) -> Predicted:
+def _predicted(stored: StoredPrediction, branch: int, classes: tuple[str, ...], *, labelled: bool) -> Predicted:
     return Predicted(
         logits=stored.logits[branch],
         features=None if stored.features is None else stored.features[branch],
         labels=stored.labels.copy() if labelled else None,
+        classes=classes,
     )

@@ -141,7 +141,7 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
     if len(found) < len(content):
         return None
     members = [
-        Member(np.asarray(n, np.int64), predicted, fit.get(Branches.stage))
+        Member(np.asarray(n, np.int64), predicted, fit.get(Branches.stage), tuple(record.data.get("classes", ())))
         for n, predicted, fit in zip(counts, keys, record.fits, strict=True)
     ]
     # The same functions as in a run, so that an audit does not compare two implementations.

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltbench.core.spec import Job
+from ltbench.costs import is_cost, mean_cost
 from ltbench.errors import JobFailed
 from ltbench.jobs.cell import Member, predictions, stored_logits
-from ltbench.jobs.metrics import checked_numbers
+from ltbench.jobs.metrics import CONFUSION, checked_numbers
 from ltbench.records.tuning_file import best_trial
 from ltbench.stages import Branches, Ensemble, Metric, View
 from ltbench.store.format import WEIGHTS, write_json
@@ -74,5 +75,8 @@ def _score(job: Job, fit: str, prediction: str, context: Context) -> float | Non
     labelled = predictions(registry, plain, [member], partial(stored_logits, context), ["held_out"])["held_out"]
     metric = registry.build_as(job.spec["selection"]["metric"], Metric)
     numbers = checked_numbers(registry, metric, labelled.probabilities, labelled.labels, counts)
-    value = numbers.get(job.spec["selection"]["number"])
+    number = job.spec["selection"]["number"]
+    value = numbers.get(number)
+    if is_cost(number):
+        value = mean_cost(numbers[CONFUSION], context.store.meta(fit)["data"]["classes"], number)  # type: ignore[arg-type]
     return float(value) if isinstance(value, (int, float)) else None

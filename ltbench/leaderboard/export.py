@@ -11,6 +11,7 @@ import msgspec
 
 from ltbench.columns import BALANCED
 from ltbench.core.spec import canonical
+from ltbench.costs import is_cost
 from ltbench.errors import UsageError
 from ltbench.records.record import Record
 from ltbench.records.verifications import VerificationStatus
@@ -30,15 +31,20 @@ _KINDS: Final = {"imbalance_factor": "float64", "subset_seed": "int64", "seed": 
 """Types of the columns that are not text."""
 
 
-def tidy_table(records: Iterable[Record], standing: VerificationStatus, *, per_class: bool = False) -> pd.DataFrame:
+def tidy_table(
+    records: Iterable[Record], standing: VerificationStatus, *, per_class: bool = False, ranked_by: str = ""
+) -> pd.DataFrame:
     """Return one row per cell and metric, in the order of the records and by name of the metric.
 
-    A failed cell has a single row without a metric. per_class: whether to include numbers per class.
+    A failed cell has a single row without a metric. per_class: whether to include numbers per class; ranked_by: by the
+    page, whose expected cost is added, as no record has it.
     """
     import pandas as pd
 
     lines = [
-        {**_cell(record, standing), **line} for record in records for line in _numbers(record, per_class=per_class)
+        {**_cell(record, standing), **line}
+        for record in records
+        for line in _numbers(record, ranked_by, per_class=per_class)
     ]
     frame = pd.DataFrame(lines, columns=list(COLUMNS))
     return frame.astype({name: _KINDS.get(name, "string") for name in COLUMNS})
@@ -76,13 +82,15 @@ def _cell(record: Record, standing: VerificationStatus) -> dict[str, object]:
     }
 
 
-def _numbers(record: Record, *, per_class: bool) -> Iterator[Mapping[str, object]]:
+def _numbers(record: Record, ranked_by: str, *, per_class: bool) -> Iterator[Mapping[str, object]]:
     if record.status == "failed":
         yield {}
         return
     # Records from before balanced accuracy was a metric have all that it takes.
     for name in sorted({*record.metrics, *({BALANCED} if record.score(BALANCED) is not None else ())}):
         yield {"metric": name, "value": record.metrics.get(name, record.score(name))}
+    if is_cost(ranked_by):
+        yield {"metric": ranked_by, "value": record.score(ranked_by)}
     if record.held_out is not msgspec.UNSET:
         for name, value in sorted(record.held_out.metrics.items()):
             yield {"metric": f"held_out.{name}", "value": value}

@@ -1,7 +1,8 @@
 """Write, render and check the files of leaderboards.
 
 A suite's folder has `records.jsonl` and `suite.json`, the source, and `README.md`, `table.csv`, `effects.csv` and
-`figures/`, which are rendered from them alone: rendering needs neither plugins nor the suite.
+`figures/`, which are rendered from them alone: rendering needs neither plugins nor the suite. Large records and tables are
+compressed (`records.jsonl.gz`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ltbench.core.generated_files import diff_text, display_path, read_text, spl
 from ltbench.errors import OutOfDate, RecordError, UnknownName
 from ltbench.leaderboard.figures import FOLDER, place_figures
 from ltbench.leaderboard.figures.canvas import is_current, svg
+from ltbench.leaderboard.file_forms import EFFECTS, SHEET, reformed_records, tables_there, with_forms
 from ltbench.leaderboard.page.answer import answer
 from ltbench.leaderboard.page.claim_verdicts import Verdict, judge
 from ltbench.leaderboard.page.missing_metrics import mark_missing_metrics, missing_metrics
@@ -39,7 +41,13 @@ from ltbench.records.locations import published
 from ltbench.records.merging import merge
 from ltbench.records.record import Record, sort_key, write_atomic
 from ltbench.records.records_file import FILE as RECORDS
-from ltbench.records.records_file import RecordsFile, read_records_file, records_file, write_records_file
+from ltbench.records.records_file import (
+    RecordsFile,
+    read_records_file,
+    records_file,
+    records_path,
+    write_records_file,
+)
 from ltbench.records.search_file import FILE as SEARCH
 from ltbench.records.search_file import Searched, read_search
 from ltbench.records.tuning_file import FILE as TUNING
@@ -48,7 +56,6 @@ from ltbench.records.verifications import FILE as VERIFIED
 from ltbench.records.verifications import read_verifications, verification_status
 
 FACTS, PAGE = "suite.json", "README.md"
-SHEET, EFFECTS = "table.csv", "effects.csv"
 Refresh = Callable[[SuiteFacts], SuiteFacts]
 
 
@@ -99,15 +106,15 @@ def add_records(old: RecordsFile, new: Iterable[Record], *, replace: bool = Fals
 def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple[list[Path], SuiteFolder]:
     """Write all files of a suite's folder; return their paths and the content."""
     # The sources first: if a later write fails, everything else can be rendered from them.
-    write_records_file(folder / RECORDS, content)
+    records = write_records_file(folder / RECORDS, content)
     write_atomic(folder / FACTS, _facts_text(facts).encode())
     loaded = _suite_folder(folder, facts, content)
     files = render(loaded)
     for target, text in files.items():
         write_atomic(target, text.encode())
-    for path in _surplus_figures(loaded, files):
+    for path in _surplus_files(loaded, files):
         path.unlink(missing_ok=True)
-    return [*files, folder / RECORDS, folder / FACTS], loaded
+    return [*files, records, folder / FACTS], loaded
 
 
 def _facts_text(facts: SuiteFacts) -> str:
@@ -125,7 +132,7 @@ def load(folder: Path, metric: str = "") -> SuiteFolder:
 
 def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
     """Read facts and records of a suite's folder. Raises `RecordError` naming file, line and field."""
-    path = folder / RECORDS
+    path = records_path(folder)
     return read_facts(folder), read_records_file(path) if path.exists() else records_file(())
 
 
@@ -179,13 +186,9 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     analyses = loaded.analyses
     with_columns = msgspec.structs.replace(facts, columns=loaded.columns)
     figures = place_figures(with_columns, loaded.records, analyses, loaded.boards)
-    files = {
-        loaded.folder / PAGE: page(
-            facts, loaded.records, loaded.boards, figures, loaded.trust, analyses, loaded.tuned, loaded.searched
-        ),
-        loaded.folder / SHEET: table_csv(loaded.boards),
-        loaded.folder / EFFECTS: effects_csv(analyses),
-    }
+    text = page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses, loaded.tuned, loaded.searched)
+    text, tables = with_forms(loaded.folder, text, {SHEET: table_csv(loaded.boards), EFFECTS: effects_csv(analyses)})
+    files = {loaded.folder / PAGE: text, **tables}
     for drawing in (drawing for one in figures for drawing in one.drawings):
         path = loaded.folder / FOLDER / drawing.name
         before = read_text(path)
@@ -193,9 +196,9 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     return files
 
 
-def _surplus_figures(loaded: SuiteFolder, files: Iterable[Path]) -> list[Path]:
-    """Return figure files that the page no longer shows."""
-    there = set((loaded.folder / FOLDER).glob("*.svg"))
+def _surplus_files(loaded: SuiteFolder, files: Iterable[Path]) -> list[Path]:
+    """Return figures that the page no longer shows, and tables in the form that they no longer have."""
+    there = {*(loaded.folder / FOLDER).glob("*.svg"), *tables_there(loaded.folder)}
     return sorted(there.difference(files))
 
 
@@ -233,12 +236,13 @@ def _rendered_files(root: Path, readme: Path | None, refresh: Refresh | None) ->
         before, content = read_folder(folder)
         facts = before if refresh is None else refresh(before)
         suites.append(_suite_folder(folder, facts, content))
+        yield from reformed_records(folder)
         if facts != before:
             yield folder / FACTS, _facts_text(facts)
     for loaded in suites:
         files = render(loaded)
         yield from files.items()
-        yield from ((path, None) for path in _surplus_figures(loaded, files))
+        yield from ((path, None) for path in _surplus_files(loaded, files))
     if readme is not None and readme.is_file():
         by_name = {loaded.folder.name: loaded for loaded in suites}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from ltbench.core import atomic_files
+from ltbench.core import atomic_files, compressed_file
 from ltbench.core.checksums import digest
 from ltbench.executors.version_check import own_source
 
@@ -40,7 +40,9 @@ def is_current(root: Path, folder: Path, source: str) -> bool:
     """Return whether the files of a folder are those rendered from `source`. root: of the store."""
     with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
         note = msgspec.json.decode(_path(root, folder).read_bytes(), type=Note)
-        there = set(folder.rglob("*.svg")) | {folder / name for name in note.files}
+        # Not with the other form of a file, which an interrupted run left.
+        forms = {form for name in note.files for form in compressed_file.forms(folder / name) if form.is_file()}
+        there = set(folder.rglob("*.svg")) | forms
         return note.source == source and {_name(path, folder): _file_digest(path) for path in there} == note.files
     return False
 

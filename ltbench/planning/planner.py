@@ -74,6 +74,9 @@ class Planner:
         self._spec = functools.cache(registry.spec)
         texts = [*suite.techniques, *(text for row in suite.combinations for text in row)]
         techniques = [t for text in texts for t in registry.parse_all(text)]
+        for setting in self.settings:
+            for technique in techniques:
+                technique.check_classes(setting.info.classes)
         # A run prints no combinations that are left out, and would seem to have forgotten these.
         reasons = filter(None, map(why_unsuited(suite, registry), techniques))
         self.part.notes.update(dict.fromkeys(f"left out: {reason}" for reason in reasons))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ltbench.columns import BALANCED, HELD_OUT, TOP1
 from ltbench.core.spec import Job, Spec, identity, predict_spec
+from ltbench.costs import balanced, is_cost
 from ltbench.errors import UsageError
 from ltbench.executor import Techniques
 from ltbench.planning.combinations import Combination
@@ -48,10 +49,12 @@ def held_out_metric(metric: str, test_counts: Sequence[int], registry: Technique
     """Return what ranks a page with this metric, for held-out images.
 
     These are long-tailed, like the training subset. What top-1 accuracy on a balanced test split would be is estimated by
-    balanced accuracy. test_counts: images of each class in the test split. Raises `UsageError` if no metric has it.
+    balanced accuracy, and an expected cost by that of balanced classes. test_counts: images of each class in the test split. Raises `UsageError` if no metric has it.
     """
     metric = metric.removeprefix(HELD_OUT)
     number = BALANCED if not metric or (metric == TOP1 and _is_balanced(test_counts)) else metric
+    if is_cost(number) and _is_balanced(test_counts):
+        number = balanced(number)
     return _metric_with(number, registry)
 
 
@@ -71,6 +74,9 @@ def fitted_to_held_out(row: Combination) -> str:
 
 
 def _metric_with(number: str, registry: Techniques) -> Compared:
+    if is_cost(number):
+        # It follows from the confusion matrix, which is a number of the metric with top-1 accuracy.
+        return _metric_with(TOP1, registry)._replace(number=number, higher_is_better=False)
     for kind in registry.of(Metric.stage).values():
         if issubclass(kind, Metric):
             for column in kind.columns:

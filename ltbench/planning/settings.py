@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from ltbench.core.spec import Spec
+from ltbench.costs import check_costs
 from ltbench.errors import DataError, UsageError
 from ltbench.executor import Techniques
 from ltbench.jobs.held_out import divided, has_own_split, held_out_spec
@@ -71,6 +72,7 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
     for dataset in _each(registry, suite.datasets, "dataset", Dataset):
         with leaving_no_state(registry, dataset, "info"):
             info = dataset.info(data_root)
+        check_costs(suite.metric, info.classes, dataset.label)
         if dataset.augment:
             _default_augment(registry, dataset.augment)
         if len(info.classes) < 2:

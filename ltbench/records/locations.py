@@ -9,9 +9,18 @@ from typing import Literal
 
 import msgspec
 
+from ltbench.core import compressed_file
 from ltbench.errors import RecordError, UnknownName, UsageError, nearest
 from ltbench.records.record import Record, read_lines
-from ltbench.records.records_file import FILE, Invalidation, RecordsFile, of_entries, parse_line, records_file
+from ltbench.records.records_file import (
+    FILE,
+    Invalidation,
+    RecordsFile,
+    of_entries,
+    parse_line,
+    records_file,
+    records_path,
+)
 from ltbench.store.store import Store
 
 _ID = re.compile(r"[0-9a-f]{1,32}\Z")
@@ -30,7 +39,7 @@ class RecordsLocation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def file(self) -> Path:
         """The records file; a store has none."""
-        return self.path / FILE if self.kind == "suite" else self.path
+        return records_path(self.path) if self.kind == "suite" else self.path
 
     def lines(self, beginning: str = "") -> Iterator[tuple[str, bytes]]:
         """Yield (place, unchecked JSON) of each record whose id starts with `beginning`."""
@@ -62,8 +71,10 @@ def location(path: Path) -> RecordsLocation:
     """Return the location at a path. Raises `UsageError` if it has no records."""
     if path.is_file():
         return RecordsLocation(path=path, kind="file")
-    if (path / FILE).is_file():
+    if records_path(path).is_file():
         return RecordsLocation(path=path, kind="suite")
+    if (other := compressed_file.stored(path)).is_file():
+        return RecordsLocation(path=other, kind="file")
     if (path / "store.json").is_file() or (path / "records").is_dir():
         return RecordsLocation(path=path, kind="store")
     raise UsageError(
@@ -95,7 +106,7 @@ def named(name: str, leaderboards: Path) -> list[Path]:
     if not parts or Path(name).is_absolute() or ".." in parts:
         return []
     candidates = (leaderboards / name, leaderboards / LOCAL / name)
-    return [folder for folder in candidates if (folder / FILE).is_file()]
+    return [folder for folder in candidates if records_path(folder).is_file()]
 
 
 def unknown_leaderboard(name: str, leaderboards: Path) -> UnknownName:
@@ -108,7 +119,8 @@ def published(leaderboards: Path) -> list[RecordsLocation]:
     """Return the folders of published leaderboards below a folder, by name."""
     if not leaderboards.is_dir():
         return []
-    return [RecordsLocation(path=path.parent, kind="suite") for path in sorted(leaderboards.glob(f"*/{FILE}"))]
+    found = {path.parent for form in compressed_file.forms(Path(FILE)) for path in leaderboards.glob(f"*/{form}")}
+    return [RecordsLocation(path=folder, kind="suite") for folder in sorted(found)]
 
 
 def pages(leaderboards: Path) -> list[RecordsLocation]:

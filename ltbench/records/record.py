@@ -16,9 +16,10 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from ltbench.columns import BALANCED, CLASS_ACCURACY, HELD_OUT
-from ltbench.core import atomic_files, checksums
+from ltbench.core import atomic_files, checksums, compressed_file
 from ltbench.core.spec import Spec, canonical, identity, is_partial, label_of
 from ltbench.core.words import with_article
+from ltbench.costs import is_cost, mean_cost
 from ltbench.errors import RecordError, StoreError
 from ltbench.records import comparability
 from ltbench.records.comparability import ROW_STAGES, BoardKey
@@ -136,6 +137,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def score(self, metric: str) -> float | None:
         """Return the number of a metric, on held-out images if its name has that prefix; None if undefined or missing."""
+        if is_cost(metric):
+            return self._cost(metric)
         if metric.startswith(HELD_OUT):
             return _held_out_score(self, metric.removeprefix(HELD_OUT))
         value = self.metrics.get(metric)
@@ -144,6 +147,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             known = [float(each) for each in self.per_class.get(CLASS_ACCURACY, []) if each is not None]
             return math.fsum(known) / len(known) if known else None
         return None if value is None else float(value)
+
+    def _cost(self, metric: str) -> float | None:
+        """Return an expected cost, which follows from the confusion matrix."""
+        known: dict[str, float | None] = self.__dict__.setdefault("costs", {})
+        if metric not in known:
+            of = self.held_out if metric.startswith(HELD_OUT) else self
+            confusion = [] if of is msgspec.UNSET else of.confusion
+            known[metric] = mean_cost(confusion, self.data.get("classes", ()), metric) if confusion else None
+        return known[metric]
 
     @property
     def slot(self) -> tuple[object, ...]:
@@ -263,12 +275,15 @@ def _problem(record: Record) -> str:
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (place, content) of each line that is not empty. Raises `RecordError`."""
+    """Yield (place, content) of each line that is not empty, of a compressed file, too. Raises `RecordError`."""
     try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise RecordError(f"records {path} cannot be read", why=error.strerror or str(error)) from None
-    return ((f"{path}, line {number}", line) for number, line in enumerate(lines, 1) if line.strip())
+        with compressed_file.opened(path) as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield f"{path}, line {number}", line.rstrip(b"\r\n")
+    except compressed_file.UNREADABLE as error:
+        why = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise RecordError(f"records {path} cannot be read", why=why, fix=_RESTORE) from None
 
 
 def parse_object(line: bytes, where: str) -> dict[str, Any]:
@@ -301,17 +316,32 @@ def combination_order(techniques: Sequence[tuple[str, str]]) -> tuple[object, ..
     return len(techniques), [(ROW_STAGES.index(stage), label) for stage, label in techniques]
 
 
-def write_atomic(path: Path, content: bytes) -> bool:
-    """Write a file atomically; return whether it changed. Raises `StoreError`."""
+def write_atomic(path: Path, content: bytes, *, instead_of: Path | None = None) -> bool:
+    """Write a file atomically, compressed if its name says so; return whether it changed. Raises `StoreError`.
+
+    instead_of: the other form of the file, which is removed at the end.
+    """
     staging = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        if path.is_file() and path.read_bytes() == content:
-            return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_files.write(staging, content)
-        atomic_files.move(staging, path)
+        changed = not _has(path, content)
+        if changed:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_files.write(staging, compressed_file.packed(path, content))
+            if instead_of is not None:
+                compressed_file.outdate(instead_of, staging)
+            atomic_files.move(staging, path)
+        if instead_of is not None:
+            instead_of.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"{path} cannot be written", why=error.strerror or str(error)) from None
     finally:
         atomic_files.remove(staging)
-    return True
+    return changed
+
+
+def _has(path: Path, content: bytes) -> bool:
+    """Whether a file has this content; not if it cannot be read, so that it is written anew."""
+    try:
+        return compressed_file.read(path) == content
+    except compressed_file.UNREADABLE:
+        return False

@@ -12,12 +12,14 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from ltbench.core import compressed_file
 from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
 from ltbench.records.agreement import result_digest, same_results
 from ltbench.records.record import Record, checked_record, parse_object, read_lines, sealed, sort_key, write_atomic
 
 FILE: Final = "records.jsonl"
+"""In a suite's folder `records.jsonl.gz` if it is large (`ltbench.core.compressed_file`)."""
 
 
 class Invalidation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,9 +124,24 @@ def _checked(raw: dict[str, Any], where: str) -> Invalidation:
     return invalidation
 
 
-def write_records_file(path: Path, content: RecordsFile) -> bool:
-    """Write a records file atomically; return whether it changed."""
-    return write_atomic(path, encode(content))
+def records_path(folder: Path) -> Path:
+    """Return the records file of a suite's folder, in the form that exists: compressed or not."""
+    return compressed_file.stored(folder / FILE)
+
+
+def write_records_file(path: Path, content: RecordsFile) -> Path:
+    """Write a records file atomically; return its name.
+
+    That of a suite's folder is compressed if it is large, and the other form is removed; other files keep their names.
+    """
+    text = encode(content)
+    plain, packed = compressed_file.forms(path)
+    if plain.name == FILE:
+        path = compressed_file.form_for(path, text)
+        write_atomic(path, text, instead_of=plain if path == packed else packed)
+    else:
+        write_atomic(path, text)
+    return path
 
 
 def encode(content: RecordsFile) -> bytes:

@@ -56,6 +56,8 @@ class Predicted(msgspec.Struct, frozen=True, kw_only=True):
     """float [N, D], what the classifier is given; only for a posthoc whose evidence has features"""
     labels: Any = None
     """int64 [N]; None for images that are to be classified"""
+    classes: tuple[str, ...] = ()
+    """The names of the classes, [C]; empty where they are not known"""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -112,24 +112,26 @@ def _fitted(
         stored = {split: read_stored(context, of[place], record, number) for split, of in keys.items()}
         evidence = posthoc.uses()
         used = {split: one for split, one in stored.items() if split in {"held_out", "train"} & evidence}
-        found = fitted_states(registry, posthoc, used, counts) if used else [None] * len(classifiers)
+        found = fitted_states(registry, posthoc, used, counts, _classes(record)) if used else [None] * len(classifiers)
         states.append(found)
         adjustments.append([
-            _adjustment(registry, posthoc, state, counts, classifier, width)
+            _adjustment(registry, posthoc, state, counts, classifier, width, _classes(record))
             for state, classifier in zip(found, classifiers, strict=True)
         ])  # fmt: skip
     return states, adjustments, classifiers
 
 
 def _adjustment(
-    registry: Techniques, posthoc: Posthoc, state: Any, counts: IntArray, classifier: LinearClassifier | None, features: Any
+    registry: Techniques, posthoc: Posthoc, state: Any, counts: IntArray, classifier: LinearClassifier | None, features: Any, classes: tuple[str, ...],
 ) -> Adjustment | None:  # fmt: skip
     rng = np.random.default_rng(1)
 
     def adjust(logits: Any) -> Any:
         # Other features for each image: what depends on them is no function of the logits.
         drawn = None if features is None else rng.normal(size=(len(logits), features.shape[-1]))
-        return adjust_checked(registry, posthoc, state, Predicted(logits=logits, features=drawn), counts, classifier)
+        return adjust_checked(
+            registry, posthoc, state, Predicted(logits=logits, features=drawn, classes=classes), counts, classifier
+        )
 
     return adjustment_of(adjust, len(counts))
 
@@ -144,7 +146,9 @@ def _weights(record: Record, number: int, context: Context, counts: IntArray) ->
         {split: read_stored(context, of[place], record, number) for split, of in keys.items()}
         for place in range(len(views_names(record, registry)))
     ]
-    adjusted = [np.stack(adjusted_logits(registry, posthoc, one, counts, ["test"])["test"]) for one in stored]
+    adjusted = [
+        np.stack(adjusted_logits(registry, posthoc, one, counts, ["test"], _classes(record))["test"]) for one in stored
+    ]
     weights = branch_weights(registry, posthoc, np.stack(adjusted))
     return None if weights is None else tuple(weights.tolist())
 
@@ -152,6 +156,10 @@ def _weights(record: Record, number: int, context: Context, counts: IntArray) ->
 def read_stored(context: Context, key: str, record: Record, number: int) -> StoredPrediction:
     branched = Branches.stage in record.fits[number]
     return read_prediction(stored_logits(context, key), key, len(record.data["counts"]), branched=branched)
+
+
+def _classes(record: Record) -> tuple[str, ...]:
+    return tuple(record.data.get("classes", ()))
 
 
 def posthoc_of(record: Record, registry: Techniques) -> Posthoc | None:

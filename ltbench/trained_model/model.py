@@ -168,7 +168,7 @@ class TrainedModel:
             member = self.description.members[number]
             counts = np.asarray(member.counts, np.int64)
             adjusted = [
-                np.stack(adjusted_branches(registry, self._posthoc, states, stored, counts))
+                np.stack(adjusted_branches(registry, self._posthoc, states, stored, counts, self.classes))
                 for states, stored in zip(self._states[number], of_views, strict=True)
             ]
             weights = None if member.branch_weights is None else np.asarray(member.branch_weights)

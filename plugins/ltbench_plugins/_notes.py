@@ -25,7 +25,7 @@ BEFORE_ADJUSTMENT: Mapping[str, str] = {
 
 WITH_A_REVERSED_STREAM: Mapping[str, str] = {
     **BEFORE_ADJUSTMENT,
-    **dict.fromkeys(("logit_adjust_posthoc", "prior_shift", "tau_norm"), _TWICE),
+    **dict.fromkeys(("logit_adjust_posthoc", "prior_shift", "min_cost", "tau_norm"), _TWICE),
 }
 """For branches that see a reversed stream: samplers and weights that already correct the class prior, and adjustments."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,18 @@ from sklearn.metrics import balanced_accuracy_score
 from synthetic import boards, publish, raw
 
 from ltbench.errors import UnknownName, UsageError
-from ltbench.leaderboard.compare.compare import default_metric
+from ltbench.leaderboard.compare.compare import compare_combinations, default_metric
+from ltbench.leaderboard.compare.terminal import comparison_text
+from ltbench.leaderboard.figures import interactions
 from ltbench.leaderboard.html.content import report_content
+from ltbench.leaderboard.page.page import page
 from ltbench.leaderboard.page.terminal import leaderboard_text
 from ltbench.leaderboard.publish import load
-from ltbench.leaderboard.statistics.ranking import ranking_of
+from ltbench.leaderboard.statistics.effects import Effect
+from ltbench.leaderboard.statistics.ranking import DEFAULT, ranking_of
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.leaderboard.tables.table import make_boards
+from ltbench.leaderboard.tables.cell_text import columns
+from ltbench.leaderboard.tables.table import Board, make_boards
 from ltbench.records.record import Record, seal, validate
 from ltbench_plugins.metrics.balanced_accuracy import BalancedAccuracy
 
@@ -86,11 +92,12 @@ def test_the_metric_that_is_asked_for_ranks_and_low_ones_first_where_low_is_good
     ]  # fmt: skip
     (board,) = make_boards(records, (), synthetic.COLUMNS, (), metric)
     assert board.tables[0].rows[0].label == first
-    assert board.ranking.why == f"Ranked by {board.ranking.words}, as asked."
+    low = "; low is good" if metric == "sd_classes" else ""
+    assert board.ranking.why == f"Ranked by {board.ranking.words}, as asked{low}."
     assert board.tables[0].rows[0].rank == 1
 
 
-@pytest.mark.parametrize(("metric", "error"), [("gmeen", UnknownName), ("nll", UsageError)])
+@pytest.mark.parametrize(("metric", "error"), [("gmeen", UnknownName), ("accuracy", UnknownName)])
 def test_what_cannot_rank_is_refused_by_name(metric: str, error: type[Exception]) -> None:
     with pytest.raises(error, match=metric):
         ranking_of([], metric, synthetic.COLUMNS)
@@ -115,3 +122,139 @@ def test_comparisons_take_the_metric_that_fits_too() -> None:
     assert default_metric(always_head()) == "balanced_accuracy"
     assert default_metric([synthetic.record()]) == "top1"
     assert default_metric([]) == "top1"
+
+
+# --- costs and numbers with a unit of their own ---------------------------------------------------------------------
+
+COSTS = "expected_cost[costs=cat>dog:8]"
+NAMES = ("cat", "dog")
+
+
+def by_confusion(scale: int = 1) -> list[Record]:
+    """Records of a row with more errors that cost little (cutmix), one with fewer that cost much, and one in between."""
+    rng = np.random.default_rng(6)
+    missed = {"baseline": (20, 20), "cutmix": (2, 60), "mixup": (40, 0)}
+    records = []
+    for label, (cats, dogs) in missed.items():
+        for factor in (10.0, 100.0):
+            for seed in range(4):
+                a, b = (int(n + rng.integers(0, 3)) * scale for n in (cats, dogs))
+                confusion = [[100 * scale - a, a], [b, 100 * scale - b]]
+                top1 = 1 - (a + b) / (200 * scale)
+                picks = {} if label == "baseline" else {"mix": label}
+                records.append(
+                    synthetic.record(picks, factor, seed, {"top1": top1, "nll": 1.5 - top1}, classes=NAMES,
+                                     confusion=confusion, per_class={"accuracy": [0.5, 0.5], "support": [100, 100]})
+                )  # fmt: skip
+    return records
+
+
+def ranked(metric: str, records: list[Record] | None = None) -> Board:
+    (board,) = make_boards(records or by_confusion(), (), synthetic.COLUMNS, (), metric)
+    return board
+
+
+def test_the_row_of_the_lowest_cost_is_first_though_it_has_the_most_errors() -> None:
+    assert [row.label for row in ranked("top1").across.rows] == ["mixup", "baseline", "cutmix"]
+    board = ranked(COSTS)
+    assert [row.label for row in board.across.rows] == ["cutmix", "baseline", "mixup"]
+    best = board.across.rows[0]
+    assert best.rank == 1
+    assert best.delta.mean < 0
+    assert best.separated
+    assert board.ranking.why == (
+        "Ranked by expected cost, as asked; low is good. Mean cost of the decisions: cat taken for dog costs 8, any other "
+        "error 1."
+    )
+    # Two matrices rank the same records.
+    other = ranked("expected_cost[costs=dog>cat:8]")
+    assert [row.label for row in other.across.rows] == ["mixup", "baseline", "cutmix"]
+
+
+def test_a_page_by_costs_has_them_in_their_own_unit_and_says_what_helps(tmp_path: Path) -> None:
+    facts = SuiteFacts(name="s", columns=synthetic.COLUMNS, metric=COSTS, figures=("bars", "effects", "cost"))
+    publish(tmp_path / "s", facts, by_confusion())
+    text = (tmp_path / "s" / "README.md").read_text()
+    assert "cutmix is significantly better than the baseline: −0.499 of expected cost" in text
+    assert "mixup is significantly worse than the baseline: +0." in text
+    assert "- The best row is cutmix with expected cost 0.4" in text
+    assert "Expected cost (low is good) at each imbalance factor (IF), mean ± 95 % interval" in text
+    assert "is expected cost on the test set, mean ± 95 %" in text
+    assert "points of expected cost" not in text
+    assert "% expected cost" not in text
+    for svg in (tmp_path / "s" / "figures").glob("*.svg"):
+        assert "Expected cost, %" not in svg.read_text()
+    rows = csv.DictReader((tmp_path / "s" / "table.csv").read_text().splitlines())
+    found = {row["techniques"]: float(row[COSTS]) for row in rows if row["imbalance_factor"] == "all"}
+    records = [record for record in by_confusion() if record.label == "cutmix"]
+    assert found["cutmix"] == pytest.approx(sum(record.score(COSTS) for record in records) / len(records), abs=1e-6)
+    (board,) = report_content(load(tmp_path / "s")).core["boards"]
+    assert (board["ranking"]["unit"], board["ranking"]["sign"]) == ("plain", -1)
+
+
+@pytest.mark.parametrize("times", [0.01, 30])
+def test_verdicts_do_not_depend_on_the_unit_of_the_costs(times: float) -> None:
+    one, other = (ranked(f"expected_cost[costs=*>*:{unit}+cat>dog:{8 * unit}]").across for unit in (1, times))
+    assert not other.arcsine
+    for mine, theirs in zip(one.rows, other.rows, strict=True):
+        assert (mine.label, mine.rank, mine.last_rank) == (theirs.label, theirs.rank, theirs.last_rank)
+        assert mine.p == pytest.approx(theirs.p)
+        if mine.delta is not None:
+            assert theirs.delta.mean == pytest.approx(times * mine.delta.mean)
+
+
+def test_if_every_error_costs_1_rows_stand_as_by_top1() -> None:
+    costs, top1 = ranked("expected_cost[costs=*>*:1]").across, ranked("top1").across
+    assert [row.label for row in costs.rows] == [row.label for row in top1.rows]
+    for mine, theirs in zip(costs.rows, top1.rows, strict=True):
+        assert (mine.rank, mine.last_rank) == (theirs.rank, theirs.last_rank)
+        assert mine.scores[costs.ranking.name].mean == pytest.approx(1 - theirs.scores["top1"].mean)
+
+
+def test_numbers_with_a_unit_of_their_own_rank_too_and_are_never_percent() -> None:
+    board = ranked("nll")
+    assert [row.label for row in board.across.rows] == ["mixup", "baseline", "cutmix"]
+    texts = {column.name: column.texts for column in columns(board.across)}
+    assert texts["mean"][0] == f"{board.across.rows[0].scores['nll'].mean:.3f}"
+    assert texts["Δ"][0].startswith("−0.0")
+
+
+def test_costs_of_other_classes_are_refused_where_records_are_ranked_and_compared() -> None:
+    for costs in ("cat>doge:8", "*>*:none+cat>*:1"):
+        with pytest.raises(UsageError, match=r"doge|say nothing of 'dog'"):
+            ranked(f"expected_cost[costs={costs}]")
+        with pytest.raises(UsageError, match=r"doge|say nothing of 'dog'"):
+            compare_combinations(by_confusion(), "mixup", "baseline", f"expected_cost[costs={costs}]", unit="plain")
+    found = compare_combinations(by_confusion(), "baseline", "cutmix", COSTS, unit="plain")
+    text = comparison_text(found, 100)
+    assert "times 100" not in text
+    assert "B is lower" in text
+    assert f"{found.lines[-1].first.mean:.3f}" in text
+
+
+def test_where_low_is_good_pairs_that_go_below_zero_help_each_other() -> None:
+    records = [
+        synthetic.record(picks, 100.0, seed, {"ece": score + seed / 1000})
+        for picks, score in (({}, 0.3), ({"mix": "mixup"}, 0.2), ({"view": "tta"}, 0.2), ({"mix": "mixup", "view": "tta"}, 0.02))
+        for seed in range(3)
+    ]  # fmt: skip
+    for metric, words in (
+        ("ece", "below zero they help each other, above zero they"),
+        ("top1", "above zero they help each other, below zero they"),
+    ):
+        text = page(SuiteFacts(name="s", columns=synthetic.COLUMNS, metric=metric), records, make_boards(records, (), synthetic.COLUMNS, (), metric))  # fmt: skip
+        assert words in text
+    ranking = ranked("ece", records).ranking
+    pairs = [
+        Effect(techniques=("a", name), factor=None, mean=mean, low=mean - 0.1, high=mean + 0.1, n=3, contexts=1, cells=3, p=0.01, aliased=None)
+        for name, mean in zip("bcdefgh", (-0.3, 0.2, -0.1, 0.1, 0.2, -0.2, 0.3), strict=True)
+    ]  # fmt: skip
+    short = {name: name for name in "abcdefgh"}
+    colours = {}
+    for one in (ranking, DEFAULT):
+        data = interactions.collect(pairs, None, short, "3 seeds", ranking=one)
+        assert data is not None
+        axes = interactions.draw(data).axes[0]
+        colours[one.sign] = axes.collections[0].get_array().compressed()
+        assert axes.get_xlabel().startswith(f"blue, {'above' if one.sign > 0 else 'below'} 0: they help")
+    assert colours[1] == pytest.approx(-colours[-1])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support import call
 
+from ltbench.core import compressed_file
 from ltbench.leaderboard import render_cache
 
 NAMES = ("README.md", "table.csv", "records.jsonl", "suite.json")
@@ -75,3 +76,13 @@ def test_a_note_that_cannot_be_read_or_written_costs_nothing_but_time(place: Pat
         note.unlink()
         note.mkdir()
     assert "written: " in again(place)
+
+
+def test_the_other_form_of_the_records_that_a_kill_left_is_removed(place: Path) -> None:
+    again(place)
+    page = place / "leaderboards" / "local" / "tiny"
+    other = page / "records.jsonl.gz"
+    other.write_bytes(compressed_file.packed(other, (page / "records.jsonl").read_bytes()))
+    assert "written: " in again(place)
+    assert [path.name for path in page.glob("records.*")] == ["records.jsonl"]
+    assert "written: " not in again(place)

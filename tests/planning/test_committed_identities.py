@@ -12,6 +12,7 @@ from ltbench.planning.cell_templates import Wanted
 from ltbench.planning.combinations import ordered
 from ltbench.planning.parts import make_plan
 from ltbench.planning.planner import Planner
+from ltbench.records.locations import published
 from ltbench.records.record import Record, check_identity
 from ltbench.records.records_file import read_records_file
 from ltbench.records.tuning_file import FILE as TUNING
@@ -22,7 +23,7 @@ from ltbench.suite.tuning import SHARE
 from ltbench.tuning.proposals import Proposals
 from ltbench.tuning.space import Space
 
-FILES = sorted((Path(__file__).resolve().parents[2] / "leaderboards").glob("*/records.jsonl"))
+FILES = [place.file for place in published(Path(__file__).resolve().parents[2] / "leaderboards")]
 
 
 def averaged_across_a_restart(record: Record) -> bool:

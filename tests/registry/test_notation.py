@@ -14,6 +14,7 @@ from support import registry_with
 from ltbench import Loss
 from ltbench.core.spec import label_of
 from ltbench.errors import UsageError
+from ltbench.records.locations import published
 from ltbench.registry.notation import parse_selection
 from ltbench.registry.registry import Registry
 
@@ -152,8 +153,8 @@ def test_a_quoted_label_comes_through_a_shell(shell: str) -> None:
 def test_labels_of_committed_records_are_what_they_were(registry: Registry) -> None:
     labels = {
         label
-        for path in Path(__file__).parents[2].glob("leaderboards/*/records.jsonl")
-        for line in path.read_bytes().splitlines()
+        for page in published(Path(__file__).parents[2] / "leaderboards")
+        for _, line in page.lines()
         if (raw := msgspec.json.decode(line)).get("kind") != "invalidation"
         for label in (*raw["combination"].values(), raw["setting"]["model"], raw["setting"]["dataset"])
         if label

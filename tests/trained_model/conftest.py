@@ -24,7 +24,7 @@ CLASSES = {"cat": 24, "dog": 12, "ox = a b": 6}
 ROWS = [
     ["logit_adjust_posthoc"], ["tta", "logit_adjust_posthoc"], ["tta[merge_by=vote]"], ["tau_norm[tau=held_out]"], ["temperature"],
     ["ncm"], ["cosine[scale=16]"], ["experts", "sade_loss"], ["experts", "sade_loss", "tta", "sade_aggregation"],
-    ["seed_ensemble[size=2]"], ["product[size=2]"], ["bagging[threshold=10]"], ["lws"],
+    ["seed_ensemble[size=2]"], ["product[size=2]"], ["bagging[threshold=10]"], ["lws"], ["tta", "min_cost[costs=cat>dog:5]"],
 ]  # fmt: skip
 
 
@@ -77,7 +77,7 @@ class Trained:
         keys = Needed.by_cell(record.spec, record.fits[0]["data"], self.registry).keys(record.spec, names)
         counts = [self.context.store.meta(key)["data"]["counts"] for key in record.spec["members"]]
         members = [
-            cell.Member(np.asarray(n), of, fit.get("branches"))
+            cell.Member(np.asarray(n), of, fit.get("branches"), tuple(record.data["classes"]))
             for n, of, fit in zip(counts, keys, record.fits, strict=True)
         ]
         read = partial(cell.stored_logits, self.context)

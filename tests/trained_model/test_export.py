@@ -67,7 +67,14 @@ def export(trained: Trained, label: str, folder: Path, name: str = "rows", **opt
 
 
 @pytest.mark.parametrize(
-    "label", ["tta + logit_adjust_posthoc", "experts + sade_loss + tta + sade_aggregation", "product[size=2]", "ncm"]
+    "label",
+    [
+        "tta + logit_adjust_posthoc",
+        "experts + sade_loss + tta + sade_aggregation",
+        "product[size=2]",
+        "ncm",
+        "tta + min_cost[costs=cat>dog:5]",
+    ],
 )
 def test_the_card_classifies_without_ltbench(label: str, trained_photos: Trained, tmp_path: Path) -> None:
     done = export(trained_photos, label, tmp_path / "model")

@@ -26,6 +26,7 @@ LABELS = [
     "baseline", "logit_adjust_posthoc", "tta + logit_adjust_posthoc", "tta[merge_by=vote]", "tau_norm[tau=held_out]", "temperature",
     "ncm", "cosine[scale=16]", "experts + sade_loss", "experts + sade_loss + tta + sade_aggregation", "seed_ensemble[size=2]",
     "product[size=2]", "bagging[threshold=10]", "lws",
+    "tta + min_cost[costs=cat>dog:5]",
 ]  # fmt: skip
 NOT_ALONE = {"tta[merge_by=vote]"}
 """What no program of torch has, for a reason that the card states."""

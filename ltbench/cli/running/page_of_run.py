@@ -18,6 +18,7 @@ from ltbench.cli.running.reproduce_command import suite_command
 from ltbench.core.checksums import digest
 from ltbench.core.plugins import BUILT_IN
 from ltbench.core.spec import canonical
+from ltbench.costs import is_cost
 from ltbench.errors import UsageError
 from ltbench.records.locations import LOCAL
 from ltbench.stages import Profile
@@ -225,7 +226,8 @@ def _difference_texts(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             case "tune":
                 yield ("untuned", "without tuning") if value is None else (f"tuned{value['trials']}", "other trials")
             case "metric":
-                yield f"by-{value or 'default'}", f"ranked by {value or 'the default metric'}"
+                shown = "expected cost" if is_cost(value) else value or "the default metric"
+                yield f"by-{value or 'default'}", f"ranked by {shown}"
             case "file":
                 yield "edited", "edited"
             case _ if key.startswith("recipe.") and value is not None:

@@ -35,11 +35,11 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
     from ltbench.records.locations import LOCAL, published
     from ltbench.records.merging import kept_from_other_machines
     from ltbench.records.record import write_atomic
-    from ltbench.records.records_file import FILE
+    from ltbench.records.records_file import records_path
 
     name = name.removeprefix(f"{LOCAL}/")
     source, target = leaderboards / LOCAL / name, leaderboards / name
-    if not NAME.fullmatch(name) or not (source / FILE).is_file():
+    if not NAME.fullmatch(name) or not records_path(source).is_file():
         raise UnknownName.of("local page", name, [place.path.name for place in published(source.parent)],
                              where=str(source.parent))  # fmt: skip
     (facts, content), (before, old) = read_folder(source), read_folder(target)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ltbench.costs import is_cost
 from ltbench.records.search_file import SearchedRow, State
 from ltbench.search.halves import Halves
 from ltbench.search.race import MARGIN, Race
@@ -39,6 +40,8 @@ class Board:
         """Cells that were run, and whether each lacks only the number by which rows are compared."""
         self.stopped: dict[int, str] = {}
         """Rows that were given up half-way, with the reason."""
+        self.one = 1.0
+        """What the race takes for 1, as it reckons in fractions: the largest cost, if rows are compared by costs."""
 
     def rows(self, labels: Sequence[str], number: str) -> Iterator[SearchedRow]:
         """Yield where each row stands. labels: of the rows; number: words for what they are compared by."""
@@ -78,4 +81,5 @@ def why_ended(boards: Sequence[Board]) -> str:
         return "It ended as no combination has a number to compare by."
     if ends == {"exhausted"}:
         return "It ended as every combination that may be the best one was run in all blocks."
-    return f"It ended as no combination is likely to be better than the best one by more than {MARGIN:g} points."
+    margin = f"{MARGIN / 100 * boards[0].one:.3g}" if is_cost(boards[0].metric.number) else f"{MARGIN:g} points"
+    return f"It ended as no combination is likely to be better than the best one by more than {margin}."

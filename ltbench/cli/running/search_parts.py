@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from ltbench.cli.running.part_sources import Part, tuning_parts
 from ltbench.cli.running.search_board import Board, Cell, why_ended
 from ltbench.core.words import counted
+from ltbench.costs import is_cost, largest_cost
 from ltbench.errors import UsageError
 from ltbench.planning.cell_templates import Wanted
 from ltbench.planning.combinations import Combination, LeftOut, suite_combinations
@@ -101,6 +102,8 @@ class SearchParts:
             board = Board(name, settings, self._suite.seed_pairs())
             compared = held_out_metric if self._on_held_out else test_metric
             board.metric = compared(self._suite.metric, settings[0].info.test_counts, self._context.registry)
+            if is_cost(board.metric.number):
+                board.one = largest_cost(board.metric.number, settings[0].info.classes)
             sign: Literal[1, -1] = 1 if board.metric.higher_is_better else -1
             board.halves = Halves(sign)
             board.trainings = [self._training(row, board) for row in range(len(self._rows))]
@@ -214,7 +217,8 @@ class SearchParts:
 
     def _score(self, board: Board, record: dict[str, Any] | None) -> float | None:
         name = board.metric.name if self._on_held_out else board.metric.number
-        return None if record is None else validate(record).score(name)
+        score = None if record is None else validate(record).score(name)
+        return None if score is None else score / board.one
 
     # --- halves --------------------------------------------------------------------------------------------------
 

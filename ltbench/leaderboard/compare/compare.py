@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 import msgspec
 
-from ltbench.columns import BALANCED, TOP1
+from ltbench.columns import BALANCED, HELD_OUT, TOP1, Unit
+from ltbench.costs import check_costs, is_cost
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare import why_different
 from ltbench.leaderboard.compare.lines import Line, Matched, cells_of, line_of_table, matched_lines
@@ -45,6 +46,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Plugins with another version."""
     metrics: dict[str, tuple[Number, Number]] = {}
     """All metrics, if two cells are compared."""
+    unit: Unit = "percent"
+    """The unit of the metric."""
 
     @property
     def same(self) -> bool:
@@ -59,11 +62,12 @@ def default_metric(records: Iterable[Record]) -> str:
 
 
 def compare_combinations(
-    records: Iterable[Record], first: str, second: str, metric: str, methods: Methods = MappingProxyType({})
-) -> Comparison:
+    records: Iterable[Record], first: str, second: str, metric: str, methods: Methods = MappingProxyType({}),
+    *, unit: Unit = "percent",
+) -> Comparison:  # fmt: skip
     """Compare two combinations, written as in a table, at every factor of every board.
 
-    methods: those that the table names.
+    methods: those that the table names; unit: of the metric.
 
     Raises `UnknownName` with the nearest names if a combination or the metric does not exist.
     """
@@ -78,7 +82,7 @@ def compare_combinations(
     lines: list[Line] = []
     used: tuple[list[Record], list[Record]] = ([], [])
     for group, where in zip(groups, distinguishing_names(groups), strict=True):
-        scores = ScoreArray.of(group.records, metric)
+        scores = ScoreArray.of(group.records, metric, fractions=unit == "percent")
         for factor in scores.places:
             found = [{} if factor is None else {r.seeds: r for r in group.ok_records(side, factor)} for side in sides]
             line = line_of_table(scores, factor, names, sides)
@@ -89,12 +93,14 @@ def compare_combinations(
                 used[1].extend(found[1].values())
     return Comparison(
         names=names, metric=metric, lines=lines, family="all pairs of rows of the same table", only=([], []),
-        other_spec=[], machines=why_different.machines(*used), plugins=[],
+        other_spec=[], machines=why_different.machines(*used), plugins=[], unit=unit,
     )  # fmt: skip
 
 
-def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, str], metric: str) -> Comparison:
-    """Compare two sets of records, combination by combination and run by run.
+def compare_sets(
+    first: Sequence[Record], second: Sequence[Record], names: tuple[str, str], metric: str, *, unit: Unit = "percent"
+) -> Comparison:
+    """Compare two sets of records, combination by combination and run by run. unit: of the metric.
 
     Cells are matched by id, else by setting and techniques. Raises `UnknownName`.
     """
@@ -133,7 +139,7 @@ def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple
         names=names,
         metric=metric,
         family=_LINES,
-        lines=matched_lines(list(groups.values()), metric),
+        lines=matched_lines(list(groups.values()), metric, fractions=unit == "percent"),
         only=(only[0], only[1]),
         other_spec=[
             *sorted({difference for a, b in pairs if a.id != b.id for difference in why_different.specs(a, b)}),
@@ -150,20 +156,21 @@ def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple
         ],
         machines=why_different.machines([a for a, _ in pairs], [b for _, b in pairs]),
         plugins=why_different.plugins(pairs),
+        unit=unit,
     )
 
 
-def compare_cells(first: Record, second: Record, metric: str) -> Comparison:
-    """Compare any two cells."""
+def compare_cells(first: Record, second: Record, metric: str, *, unit: Unit = "percent") -> Comparison:
+    """Compare any two cells. unit: of the metric."""
     _check_metric(metric, (first, second))
     line = Matched(
         "", first.setting.imbalance_factor, (first.label, second.label), {first.seeds: first}, {first.seeds: second}
     )
     return Comparison(
         names=(f"{first.id} {first.label}", f"{second.id} {second.label}"), metric=metric,
-        lines=matched_lines([line], metric), family=_LINES, only=([], []), other_spec=why_different.specs(first, second),
+        lines=matched_lines([line], metric, fractions=unit == "percent"), family=_LINES, only=([], []), other_spec=why_different.specs(first, second),
         machines=why_different.machines([first], [second]), plugins=why_different.plugins([(first, second)]),
-        metrics=agreement(first, second).metrics,
+        metrics=agreement(first, second).metrics, unit=unit,
     )  # fmt: skip
 
 
@@ -185,7 +192,19 @@ def find_combination(text: str, labels: Mapping[str, frozenset[str]], methods: M
 
 
 def _check_metric(metric: str, records: Iterable[Record]) -> None:
+    records = list(records)
+    if is_cost(metric):
+        for record in records:
+            if classes := record.data.get("classes"):
+                check_costs(metric, classes, record.setting.dataset)
+        return
     known = {name for record in records for name in (*record.metrics, BALANCED)}
+    known |= {
+        HELD_OUT + name
+        for record in records
+        if record.held_out is not msgspec.UNSET
+        for name in record.held_out.metrics
+    }
     if known and metric not in known:
         raise UnknownName.of("metric", metric, known)
 

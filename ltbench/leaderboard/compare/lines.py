@@ -92,7 +92,7 @@ def cells_of(first: Mapping[Pair, Record], second: Mapping[Pair, Record], metric
     ]  # fmt: skip
 
 
-def matched_lines(lines: Sequence[Matched], metric: str) -> list[Line]:
+def matched_lines(lines: Sequence[Matched], metric: str, *, fractions: bool = True) -> list[Line]:
     """Return lines that are each a table of two rows; they are corrected for their number (Bonferroni)."""
     scores = [(_scores(line.first, metric), _scores(line.second, metric)) for line in lines]
     found = []
@@ -101,7 +101,7 @@ def matched_lines(lines: Sequence[Matched], metric: str) -> list[Line]:
         runs = sorted(sides[0].keys() & sides[1].keys())
         values = np.array([[side[run] for run in runs] for side in sides]).reshape(2, len(runs))
         records = [[side[run] for run in runs] for side in (line.first, line.second)]
-        found.append(compare_rows(values, RowDesign.of(records, runs)))
+        found.append(compare_rows(values, RowDesign.of(records, runs), fractions=fractions))
     tests = sum(one.p_of(1, 0) is not None for one in found)
     result = []
     for line, (first, second), one in zip(lines, scores, found, strict=True):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ltbench.columns import Unit
 from ltbench.leaderboard.compare.compare import Comparison
 from ltbench.leaderboard.compare.lines import Line
 from ltbench.leaderboard.page.terminal import printed
 from ltbench.leaderboard.statistics.estimates import LEVEL, Estimate
-from ltbench.leaderboard.tables.cell_text import factor_text, half_text, p_text, percent, signed
+from ltbench.leaderboard.tables.cell_text import factor_text, half_text, number_text, p_text, signed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -44,7 +45,7 @@ def _parts(comparison: Comparison, width: int, *, cells: bool) -> Iterator[Rende
 
 
 def _table(comparison: Comparison, lines: Sequence[Line], width: int, *, cells: bool) -> Table:
-    named = len({line.techniques for line in comparison.lines}) > 1
+    named, unit = len({line.techniques for line in comparison.lines}) > 1, comparison.unit
     head = [*(["techniques"] if named else []), "IF", "A", "B", "B − A", "p", "n", ""]
     rows: list[list[str]] = []
     for line in lines:
@@ -52,8 +53,8 @@ def _table(comparison: Comparison, lines: Sequence[Line], width: int, *, cells: 
         rows.append([
             *([" / ".join(names)] if named else []),
             "all" if line.factor is None else factor_text(line.factor),
-            _score(line.first), _score(line.second),
-            "" if line.difference is None else signed(line.difference.mean) + half_text(line.difference),
+            _score(line.first, unit), _score(line.second, unit),
+            "" if line.difference is None else signed(line.difference.mean, unit) + half_text(line.difference, unit),
             p_text(line.p),
             _runs(line), _verdict(line),
         ])  # fmt: skip
@@ -61,8 +62,8 @@ def _table(comparison: Comparison, lines: Sequence[Line], width: int, *, cells: 
             rows += [
                 [*([""] if named else []), f"seed {cell.seed}" if cell.subset_seed == cell.seed
                  else f"subset {cell.subset_seed} seed {cell.seed}",
-                 *(("n/a" if score is None else percent(score)) for score in cell.scores),
-                 "" if None in cell.scores else signed((cell.scores[1] or 0.0) - (cell.scores[0] or 0.0)),
+                 *(("n/a" if score is None else number_text(score, unit)) for score in cell.scores),
+                 "" if None in cell.scores else signed((cell.scores[1] or 0.0) - (cell.scores[0] or 0.0), unit),
                  "", "", "same" if cell.same else ""]
                 for cell in line.cells
             ]  # fmt: skip
@@ -87,8 +88,8 @@ def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     return grid
 
 
-def _score(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else percent(estimate.mean) + half_text(estimate)
+def _score(estimate: Estimate | None, unit: Unit) -> str:
+    return "–" if estimate is None else number_text(estimate.mean, unit) + half_text(estimate, unit)
 
 
 def _plain(value: float | None) -> str:
@@ -126,7 +127,7 @@ def _footer(comparison: Comparison, shown: Sequence[Line]) -> Iterator[str]:
         yield f"Cells on both sides: {len(cells)}, {same} of them bit-identical."
     if shown:
         yield (
-            f"{comparison.metric} times 100, mean ± 95 % interval over n runs; B − A with its simultaneous 95 % interval; p and "
+            f"{comparison.metric}{' times 100' * (comparison.unit == 'percent')}, mean ± 95 % interval over n runs; B − A with its simultaneous 95 % interval; p and "
             f"interval of B − A are corrected for {comparison.family}. Runs on other types of machines are not paired (Welch)."
         )
     for mark, alone in zip("AB", comparison.only, strict=True):

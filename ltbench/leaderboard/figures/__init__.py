@@ -144,12 +144,14 @@ def _effects(page: ShownOnPage, analysis: Analysis, prefix: str) -> Iterator[Fig
     )
     figures: list[_Figure] = [
         (
-            effects.collect(analysis.effects, page.looks, names, metric, adds),
+            effects.collect(analysis.effects, page.looks, names, metric, adds, unit=group.ranking.unit),
             effects.draw,
             f"What each technique adds to {metric}",
         ),
         (
-            interactions.collect(analysis.pairs, factor, names, pairs, data=group.data_at(factor)),
+            interactions.collect(
+                analysis.pairs, factor, names, pairs, data=group.data_at(factor), ranking=group.ranking
+            ),
             interactions.draw,
             "What pairs of techniques add beyond the sum of each",
         ),

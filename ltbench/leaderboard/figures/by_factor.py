@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ltbench.columns import Unit
 from ltbench.leaderboard.figures.canvas import GRID, figure, title, wrapped
 from ltbench.leaderboard.figures.line_labels import LINE, LineEnd, label_ends, labels_height
 from ltbench.leaderboard.figures.looks import Look
 from ltbench.leaderboard.figures.series import Point, Series, point, seeds_text
 from ltbench.leaderboard.statistics.estimates import Estimate
-from ltbench.leaderboard.tables.cell_text import factor_text, half_text, percent, place_text
+from ltbench.leaderboard.tables.cell_text import axis_title, factor_text, half_text, number_text, place_text, scale
 from ltbench.leaderboard.tables.table import Table
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """The number of the table, where there is a single factor."""
 
 
-class Data(msgspec.Struct, frozen=True, kw_only=True):
+class Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The reference first."""
 
     factors: list[float]
@@ -49,6 +50,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     """Runs, in words."""
     where: str
     """The imbalance factor in words, where there is one."""
+    unit: Unit = "percent"
 
 
 def collect(shown: Sequence[Series], tables: Sequence[Table]) -> Data | None:
@@ -58,7 +60,7 @@ def collect(shown: Sequence[Series], tables: Sequence[Table]) -> Data | None:
     single = len(rows) == 1
     lines = [
         Line(name=one.short, look=one.look, points=[point(here.get(one.label)) for here in rows],
-             text=_text(rows[0].get(one.label)) if single else "")
+             text=_text(rows[0].get(one.label), ranking.unit) if single else "")
         for one in shown
     ]  # fmt: skip
     lines = [line for line in lines if any(line.points)]
@@ -66,11 +68,11 @@ def collect(shown: Sequence[Series], tables: Sequence[Table]) -> Data | None:
         return None
     factors = [table.factor or 1.0 for table in tables]
     return Data(factors=factors, lines=lines, metric=ranking.column.full_title, higher_is_better=ranking.sign > 0,
-                seeds=seeds_text(shown), where=place_text(factors[0], tables[0].data) if single else "")  # fmt: skip
+                seeds=seeds_text(shown), where=place_text(factors[0], tables[0].data) if single else "", unit=ranking.unit)  # fmt: skip
 
 
-def _text(found: Estimate | None) -> str:
-    return "" if found is None else f"{percent(found.mean)}{half_text(found)}"
+def _text(found: Estimate | None, unit: Unit) -> str:
+    return "" if found is None else f"{number_text(found.mean, unit)}{half_text(found, unit)}"
 
 
 def how_sure(points: Sequence[Point | None], seeds: str, mean: str = "mean") -> str:
@@ -85,6 +87,7 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_lines(data: Data) -> Figure:
+    times = scale(data.unit)
     made = figure(max(4.3, labels_height([line.name for line in data.lines]) + 1.5))
     axes = made.subplots()
     low, high = math.log(data.factors[0]), math.log(data.factors[-1])
@@ -94,10 +97,10 @@ def _draw_lines(data: Data) -> Figure:
         shift = math.exp(step * (number - (len(data.lines) - 1) / 2))
         there = [(f * shift, one) for f, one in zip(data.factors, line.points, strict=True) if one is not None]
         look: dict[str, Any] = {"color": line.look.color, "marker": line.look.marker}
-        _intervals(axes, there, line.look.color)
-        axes.plot([x for x, _ in there], [100 * one.mean for _, one in there], linewidth=2.2, markersize=8,
+        _intervals(axes, there, line.look.color, times)
+        axes.plot([x for x, _ in there], [times * one.mean for _, one in there], linewidth=2.2, markersize=8,
                   linestyle=line.look.line, **look)  # fmt: skip
-        ends.append(LineEnd(line.name, there[-1][0], 100 * there[-1][1].mean, look))
+        ends.append(LineEnd(line.name, there[-1][0], times * there[-1][1].mean, look))
     axes.set_xscale("log")
     margin = math.exp(0.04 * (high - low) + step * len(data.lines) / 2)
     axes.set_xlim(data.factors[0] / margin, data.factors[-1] * margin)
@@ -105,19 +108,19 @@ def _draw_lines(data: Data) -> Figure:
     axes.set_xticks(ticks, [factor_text(factor) for factor in ticks])
     axes.minorticks_off()
     axes.grid(axis="y", **GRID)
-    axes.set_ylim(*within_percent(*axes.get_ylim()))
+    axes.set_ylim(*within(*axes.get_ylim(), data.unit))
     axes.locator_params(axis="y", nbins=6, steps=[1, 2, 5, 10])
     axes.set_xlabel("imbalance factor (log scale)")
-    axes.set_ylabel(f"{data.metric}, %")
+    axes.set_ylabel(axis_title(data.metric, data.unit))
     points = [one for line in data.lines for one in line.points]
     title(made, f"{data.metric} by imbalance factor ({how_sure(points, data.seeds)})")
     label_ends(made, axes, ends)
     return made
 
 
-def _intervals(axes: Axes, there: Sequence[tuple[float, Point]], color: str) -> None:
+def _intervals(axes: Axes, there: Sequence[tuple[float, Point]], color: str, times: int) -> None:
     for x, one in there:
-        axes.errorbar([x], [100 * one.mean], one.bars, linestyle="", color=color, elinewidth=1.6, capsize=3)
+        axes.errorbar([x], [times * one.mean], one.bars(times), linestyle="", color=color, elinewidth=1.6, capsize=3)
 
 
 def _nearest(factors: Sequence[float]) -> float:
@@ -125,9 +128,9 @@ def _nearest(factors: Sequence[float]) -> float:
     return min(math.log(b / a) for a, b in itertools.pairwise(factors))
 
 
-def within_percent(low: float, high: float) -> tuple[float, float]:
-    """Return the limits of an axis in percent, without the room beyond 0 and 100 that only intervals reach."""
-    return max(low, -1.0), min(high, 101.0)
+def within(low: float, high: float, unit: Unit) -> tuple[float, float]:
+    """Return the limits of an axis; in percent without the room beyond 0 and 100 that only intervals reach."""
+    return (max(low, -1.0), min(high, 101.0)) if unit == "percent" else (low, high)
 
 
 def spaced(values: Sequence[float], room: float = _CLOSE) -> list[float]:
@@ -147,23 +150,24 @@ def _draw_points(data: Data) -> Figure:
     sign = -1 if data.higher_is_better else 1
     found = [(line, one) for line in data.lines for one in line.points if one is not None]
     found.sort(key=lambda pair: (sign * pair[1].mean, pair[0].name))
+    times = scale(data.unit)
     names = [wrapped(line.name, _NAME) for line, _ in found]
     made = figure(1.35 + sum(0.22 + LINE * len(name) for name in names))
     axes = made.subplots()
     for place, (line, one) in enumerate(found):
         if line.look.is_reference:
-            axes.axvline(100 * one.mean, color=line.look.color, linewidth=1.0, linestyle=":")
-        axes.errorbar([100 * one.mean], [place], xerr=one.bars, linestyle="", color=line.look.color,
+            axes.axvline(times * one.mean, color=line.look.color, linewidth=1.0, linestyle=":")
+        axes.errorbar([times * one.mean], [place], xerr=one.bars(times), linestyle="", color=line.look.color,
                       elinewidth=2.2, capsize=4)  # fmt: skip
-        axes.plot([100 * one.mean], [place], marker=line.look.marker, markersize=9, color=line.look.color)
+        axes.plot([times * one.mean], [place], marker=line.look.marker, markersize=9, color=line.look.color)
         axes.text(1.02, place, line.text, transform=axes.get_yaxis_transform(), va="center")
     axes.set_yticks(range(len(found)), ["\n".join(name) for name in names])
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.08)
-    axes.set_xlim(*within_percent(*axes.get_xlim()))
+    axes.set_xlim(*within(*axes.get_xlim(), data.unit))
     axes.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
     axes.grid(axis="x", **GRID)
-    axes.set_xlabel(f"{data.metric}, %")
+    axes.set_xlabel(axis_title(data.metric, data.unit))
     title(made, f"{data.metric} at {data.where} ({how_sure([one for _, one in found], data.seeds)})")
     return made

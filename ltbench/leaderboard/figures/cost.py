@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ltbench.columns import Unit
 from ltbench.leaderboard.figures.by_factor import how_sure, spaced
 from ltbench.leaderboard.figures.canvas import GRID, figure, legend, legend_height, shortened, title
 from ltbench.leaderboard.figures.looks import Look
 from ltbench.leaderboard.figures.relative_cost import LEAST, Cost
 from ltbench.leaderboard.figures.series import Point, point
+from ltbench.leaderboard.tables.cell_text import axis_title, scale
 from ltbench.leaderboard.tables.table import Table
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """`training`, `inference`: those that are known."""
 
 
-class Data(msgspec.Struct, frozen=True, kw_only=True):
+class Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Combinations in the order of the figure's legend."""
 
     places: list[Place]
@@ -60,6 +62,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     where: str
     """`mean over factors`, or `mean` of a single one."""
     seeds: str
+    unit: Unit = "percent"
 
 
 def collect(
@@ -110,6 +113,7 @@ def collect(
         higher_is_better=ranking.sign > 0,
         where="mean over factors" if table.factor is None else "mean",
         seeds=seeds,
+        unit=ranking.unit,
     )
 
 
@@ -134,7 +138,7 @@ def draw(data: Data) -> Figure:
     grid = made.subplots(1, len(data.panels), squeeze=False, sharey=True)[0]
     for axes, kind in zip(grid, data.panels, strict=True):
         _panel(axes, data, kind, wide=len(data.panels) == 1)
-    grid[0].set_ylabel(f"{data.metric}, %")
+    grid[0].set_ylabel(axis_title(data.metric, data.unit))
     grid[0].locator_params(axis="y", nbins=6, steps=[1, 2, 5, 10])
     sure = how_sure([place.score for place in data.places if place.look], data.seeds, data.where)
     title(made, f"{data.metric} against cost ({sure})")
@@ -144,22 +148,29 @@ def draw(data: Data) -> Figure:
 
 def _panel(axes: Axes, data: Data, kind: str, *, wide: bool) -> None:
 
+    times = scale(data.unit)
     there = [(place, place.costs[kind]) for place in data.places if kind in place.costs]
     ratios = sorted({ratio for _, ratio in there})
     width = math.log(ratios[-1] / ratios[0])
     sign = 1 if data.higher_is_better else -1
-    front = pareto_front([(ratio, 100 * place.score.mean) for place, ratio in there], sign)
+    front = pareto_front([(ratio, times * place.score.mean) for place, ratio in there], sign)
     named = [(place, place.look, ratio) for place, ratio in there if place.look is not None]
     for place, look, ratio in named:
-        mean = 100 * place.score.mean
+        mean = times * place.score.mean
         # Those of one cost lie beside each other, so that their intervals can be told apart.
         beside = [other.name for other, _, cost in named if abs(math.log(cost / ratio)) < _DODGE * width]
         x = ratio * math.exp(_DODGE * width * (beside.index(place.name) - (len(beside) - 1) / 2))
-        axes.errorbar([x], [mean], place.score.bars, linestyle="", color=look.color, elinewidth=1.6, capsize=3)
+        axes.errorbar([x], [mean], place.score.bars(times), linestyle="", color=look.color, elinewidth=1.6, capsize=3)
         axes.plot([x], [mean], linestyle="", marker=look.marker, color=look.color, markersize=9, label=place.name,
                   zorder=3)  # fmt: skip
     # Rounded to what the eye tells apart, as thousands of combinations would make a large file.
-    others = sorted({(ratio, round(100 * place.score.mean, 1)) for place, ratio in there if place.look is None})
+    others = sorted(
+        {
+            (ratio, round(times * place.score.mean, 1 if times > 1 else 3))
+            for place, ratio in there
+            if place.look is None
+        }
+    )
     if others:
         axes.plot(*zip(*others, strict=True), linestyle="", marker=".", markersize=7, color=_OTHER, zorder=1,
                   label="other combinations")  # fmt: skip

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MOST = 20
 """Combinations that a diagram shows, the best ones; all are ranked."""
 _DIGITS = 9
+_TICKS = 16
+"""Most ranks that are written at the axis; of a thousand rows every hundredth."""
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,10 +35,16 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 def collect(found: MeanRanks) -> Data:
     """Return the data of the figure."""
     shown = min(MOST, len(found.labels))
+    groups: list[tuple[int, int]] = []
+    for first, last in found.groups:
+        # Cut off, a group may be a part of the one before.
+        end = min(last, shown - 1)
+        if first < shown - 1 and (not groups or end > groups[-1][1]):
+            groups.append((first, end))
     return Data(
         labels=found.labels[:shown],
         ranks=[round(rank, _DIGITS) for rank in found.ranks[:shown]],
-        groups=[(first, min(last, shown - 1)) for first, last in found.groups if first < shown - 1],
+        groups=groups,
         difference=round(found.difference, _DIGITS),
         p=float(f"{found.p:.3g}"),
         datasets=len(found.datasets),
@@ -59,7 +67,10 @@ def draw(data: Data) -> Figure:
     axes.set_ylim(bottom, -1.3)
     axes.axis("off")
     axes.plot([low, high], [0, 0], color="#000000", linewidth=1.2)
-    for tick in range(int(low // 1), int(high // 1) + 2):
+    step = next(
+        step for power in range(9) for step in (10**power, 2 * 10**power, 5 * 10**power) if high - low < _TICKS * step
+    )
+    for tick in range(0, int(high // 1) + 2, step):
         if low <= tick <= high:
             axes.plot([tick, tick], [0, -0.14], color="#000000", linewidth=0.9)
             axes.text(tick, -0.2, str(tick), ha="center", va="bottom", fontsize=8)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ltbench.columns import Unit
 from ltbench.leaderboard.figures.canvas import FONT, GRID, figure, legend, legend_height, title, wrapped
 from ltbench.leaderboard.figures.line_labels import LINE
 from ltbench.leaderboard.figures.looks import Look
 from ltbench.leaderboard.figures.series import Point
 from ltbench.leaderboard.statistics.effects import Effect
-from ltbench.leaderboard.tables.cell_text import factor_text, signed
+from ltbench.leaderboard.tables.cell_text import factor_text, scale, signed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +30,7 @@ _NAME = 24
 _DARK = "#333333"
 
 
-class Data(msgspec.Struct, frozen=True, kw_only=True):
+class Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Techniques from top to bottom; `points` has a list for each with an entry for each place."""
 
     techniques: list[str]
@@ -44,6 +45,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     left_out: int
     """Techniques that are not shown."""
     metric: str
+    unit: Unit = "percent"
 
 
 def collect(
@@ -53,6 +55,7 @@ def collect(
     metric: str,
     seeds: str,
     most: int = MOST,
+    unit: Unit = "percent",
 ) -> Data | None:
     """Return the data of the figure; None if there is no effect. looks, names: label of a technique -> look, short name."""
     factors = sorted({effect.factor for effect in effects if effect.factor is not None})
@@ -73,6 +76,7 @@ def collect(
         seeds=seeds,
         left_out=len({effect.techniques for effect in effects}) - len(shown),
         metric=metric,
+        unit=unit,
     )
 
 
@@ -97,6 +101,7 @@ def draw(data: Data) -> Figure:
 
     A technique has its colour. Factors differ in marker and shade, and their mean is a filled diamond, with its number.
     """
+    times = scale(data.unit)
     many, places = len(data.techniques), len(data.places)
     names = [wrapped(name, _NAME) for name in data.techniques]
     row = max(0.17 * places + 0.14, LINE * max(map(len, names)) + 0.16)
@@ -116,12 +121,19 @@ def draw(data: Data) -> Figure:
                 continue
             color = look.tint(strength)
             if point.low is not None and point.high is not None:
-                axes.plot([100 * point.low, 100 * point.high], [y, y], color=color, linewidth=3.0 if main else 1.8,
+                axes.plot([times * point.low, times * point.high], [y, y], color=color, linewidth=3.0 if main else 1.8,
                           solid_capstyle="butt")  # fmt: skip
-            axes.plot([100 * point.mean], [y], linestyle="", color=color,
+            axes.plot([times * point.mean], [y], linestyle="", color=color,
                       markeredgecolor="#000000" if main else look.color, **size)  # fmt: skip
             if main:
-                axes.text(1.02, y, signed(point.mean), transform=axes.get_yaxis_transform(), va="center", fontsize=FONT)
+                axes.text(
+                    1.02,
+                    y,
+                    signed(point.mean, data.unit),
+                    transform=axes.get_yaxis_transform(),
+                    va="center",
+                    fontsize=FONT,
+                )
         axes.plot(
             [], [], linestyle="", label=word, color=Look(color=_DARK).tint(strength), markeredgecolor=_DARK, **size
         )
@@ -132,7 +144,7 @@ def draw(data: Data) -> Figure:
     axes.grid(axis="x", **GRID)
     for line in range(1, many):
         axes.axhline(line - 0.5, color="#e4e4e4", linewidth=1.0)
-    axes.set_xlabel(f"difference in {data.metric}, percentage points")
+    axes.set_xlabel(f"difference in {data.metric}" + ", percentage points" * (data.unit == "percent"))
     more = f", the {many} largest of {many + data.left_out}" if data.left_out else ""
     title(made, f"What each technique adds (mean, 95 % interval, {data.seeds}){more}")
     if places > 1:

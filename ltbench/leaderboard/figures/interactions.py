@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ltbench.columns import Unit
 from ltbench.leaderboard.figures.canvas import FONT, SMALL, WIDTH, figure, shortened, title
 from ltbench.leaderboard.statistics.effects import Effect
-from ltbench.leaderboard.tables.cell_text import place_text, signed
+from ltbench.leaderboard.statistics.ranking import DEFAULT, Ranking
+from ltbench.leaderboard.tables.cell_text import number_text, place_text, scale, signed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +35,7 @@ class Square(msgspec.Struct, frozen=True, kw_only=True):
     separated: bool
 
 
-class Data(msgspec.Struct, frozen=True, kw_only=True):
+class Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Techniques from top to bottom and from left to right."""
 
     techniques: list[str]
@@ -42,6 +44,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     seeds: str
     """Runs, in words."""
     left_out: int
+    unit: Unit = "percent"
+    higher_is_better: bool = True
 
 
 def collect(
@@ -51,6 +55,7 @@ def collect(
     seeds: str,
     most: int = MOST,
     data: Mapping[str, Any] = {},
+    ranking: Ranking = DEFAULT,
 ) -> Data | None:
     """Return the data at a factor; None with too few pairs.
 
@@ -86,6 +91,8 @@ def collect(
         where=where,
         seeds=seeds,
         left_out=len(known) - len(names),
+        unit=ranking.unit,
+        higher_is_better=ranking.sign > 0,
     )
 
 
@@ -102,17 +109,18 @@ def draw(data: Data) -> Figure:
     longest = max(map(len, names))
     made = figure(1.5 + side * many + 0.075 * longest, width=min(WIDTH, max(6.4, 1.0 + side * wide + 0.16 * longest)))
     axes = made.subplots()
-    top = max(100 * abs(square.mean) for square in data.squares) or 1.0
+    times, good = scale(data.unit), 1 if data.higher_is_better else -1
+    top = max(times * abs(square.mean) for square in data.squares) or 1.0
     shown = [[float("nan")] * wide for _ in rows]
     for square in data.squares:
-        shown[rows.index(square.row)][columns.index(square.column)] = 100 * square.mean
+        shown[rows.index(square.row)][columns.index(square.column)] = good * times * square.mean
     axes.pcolormesh(shown, cmap="RdBu", norm=Normalize(-top, top), edgecolors="#ffffff", linewidth=1.0)
     detailed = len(data.techniques) <= _WITH_INTERVAL
     for square in data.squares:
-        text = signed(square.mean) + ("*" if square.separated else "")
+        text = signed(square.mean, data.unit) + ("*" if square.separated else "")
         if detailed and square.half is not None:
-            text += f"\n± {100 * square.half:.1f}"
-        strong = abs(100 * square.mean) > 0.6 * top
+            text += f"\n± {number_text(square.half, data.unit)}"
+        strong = abs(times * square.mean) > 0.6 * top
         axes.text(columns.index(square.column) + 0.5, rows.index(square.row) + 0.5, text, ha="center", va="center",
                   fontsize=FONT if wide < 7 else SMALL, color="#ffffff" if strong else "#000000",
                   weight="bold" if square.separated else "normal")  # fmt: skip
@@ -126,7 +134,9 @@ def draw(data: Data) -> Figure:
     intervals = ", 95 % interval" if detailed and any(square.half is not None for square in data.squares) else ""
     more = f"; the {len(names)} techniques of the largest" if data.left_out else ""
     title(
-        made, f"Interactions: points that two add beyond the sum of each ({data.where}{intervals}, {data.seeds}){more}"
+        made,
+        f"Interactions: {'points' if data.unit == 'percent' else 'what'} {'that ' * (data.unit == 'percent')}two add beyond the sum of each ({data.where}{intervals}, {data.seeds}){more}",
     )
-    axes.set_xlabel("blue, above 0: they help each other\nred, below 0: they interfere; * significant")
+    above, below = ("above", "below") if data.higher_is_better else ("below", "above")
+    axes.set_xlabel(f"blue, {above} 0: they help each other\nred, {below} 0: they interfere; * significant")
     return made

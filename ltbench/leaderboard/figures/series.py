@@ -38,12 +38,11 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     low: float | None
     high: float | None
 
-    @property
-    def bars(self) -> list[list[float]] | None:
-        """What lies below and above the mean, in percentage points, as matplotlib's error bars take it."""
+    def bars(self, scale: int) -> list[list[float]] | None:
+        """Return what lies below and above the mean, as matplotlib's error bars take it. scale: 100 for percentage points."""
         if self.low is None or self.high is None:
             return None
-        return [[100 * (self.mean - self.low)], [100 * (self.high - self.mean)]]
+        return [[scale * (self.mean - self.low)], [scale * (self.high - self.mean)]]
 
 
 def point(found: Estimate | None) -> Point | None:

@@ -176,6 +176,8 @@ def _board(
             "score": board.ranking.name,
             "title": board.ranking.column.title,
             "words": board.ranking.words,
+            "unit": board.ranking.unit,
+            "sign": board.ranking.sign,
             "why": board.ranking.why,
         },
         "missing": [
@@ -183,7 +185,7 @@ def _board(
             for label, factor, runs in board.missing
         ],
         "tables": tables,
-        "effects": effects([*analysis.effects, *analysis.pairs]),
+        "effects": effects([*analysis.effects, *analysis.pairs], board.ranking.unit),
         "inseparable": [inseparable(names) for names in analysis.together],
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from ltbench.columns import Unit
 from ltbench.leaderboard.statistics.comparisons import Comparisons
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.tables.cell_text import half_text, p_text, signed
@@ -26,7 +27,7 @@ class Differences(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[int]
     """Places of the rows in the table, ascending."""
     texts: list[str]
-    """In points with the simultaneous 95 % interval, `*` where it leaves out zero; empty where two rows have no run in
+    """In points, or the unit of the score, with the simultaneous 95 % interval, `*` where it leaves out zero; empty where two rows have no run in
     common."""
     p: list[str]
     """Corrected p-values; empty without a test."""
@@ -40,17 +41,17 @@ def differences(table: Table, scores: ScoreArray) -> Differences:
         if row.rank is not None and (place < MOST or row.label == table.reference)
     ]  # fmt: skip
     places = [scores.rows[frozenset(table.rows[place].techniques)] for place in kept]
-    found = list(_pairs(places, scores.compared(table.factor)))
+    found = list(_pairs(places, scores.compared(table.factor), table.ranking.unit))
     return Differences(
         rows=kept, texts=[text for text, _, _ in found], p=[p for _, p, _ in found], runs=[n for _, _, n in found]
     )
 
 
-def _pairs(rows: Sequence[int], compared: Comparisons) -> Iterator[tuple[str, str, int]]:
+def _pairs(rows: Sequence[int], compared: Comparisons, unit: Unit) -> Iterator[tuple[str, str, int]]:
     for first, second in itertools.combinations(rows, 2):
         found = compared.difference(first, second)
         if found is None:
             yield "", "", 0
             continue
         mark = " *" if compared.significant[first, second] else ""
-        yield f"{signed(found.mean)}{half_text(found)}{mark}", p_text(compared.p_of(first, second)), found.n
+        yield f"{signed(found.mean, unit)}{half_text(found, unit)}{mark}", p_text(compared.p_of(first, second)), found.n

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ltbench.columns import Unit
 from ltbench.leaderboard.html.tables import number
 from ltbench.leaderboard.page.answer_changes import aliased_text, range_text
 from ltbench.leaderboard.statistics.effects import Effect
@@ -18,7 +19,7 @@ class ReportEffect(msgspec.Struct, frozen=True, kw_only=True):
     techniques: tuple[str, ...]
     factor: float | None
     mean: float | int | None
-    """In percentage points, to sort and colour by."""
+    """In percentage points, or the unit of the score, to sort and colour by."""
     text: str
     """The same as text, `*` where it is significant."""
     interval: str
@@ -29,21 +30,21 @@ class ReportEffect(msgspec.Struct, frozen=True, kw_only=True):
     """What it is averaged over, or else how it is estimated."""
 
 
-def effects(found: Sequence[Effect]) -> list[ReportEffect]:
+def effects(found: Sequence[Effect], unit: Unit) -> list[ReportEffect]:
     """Return main effects and interactions as the report shows them."""
     return [
         ReportEffect(
-            techniques=one.techniques, factor=one.factor, mean=number(one.mean, "percent"),
-            text=signed(one.mean) + " *" * one.separated,
-            interval=_interval(one),
+            techniques=one.techniques, factor=one.factor, mean=number(one.mean, unit),
+            text=signed(one.mean, unit) + " *" * one.separated,
+            interval=_interval(one, unit),
             sure=one.separated, n=one.n, over=_over(one),
         )
         for one in found
     ]  # fmt: skip
 
 
-def _interval(effect: Effect) -> str:
-    return "no test" if effect.low is None or effect.high is None else range_text(effect.low, effect.high)
+def _interval(effect: Effect, unit: Unit) -> str:
+    return "no test" if effect.low is None or effect.high is None else range_text(effect.low, effect.high, unit)
 
 
 def _over(effect: Effect) -> str:

@@ -156,7 +156,7 @@ def _column(column: TextColumn, table: Table, *, is_first: bool) -> ReportColumn
         ends = [None if one is None or one.interval is None else _ends(one.interval, unit) for one in found]
         tails = ["" if one is None else half_text(one, unit) for one in found]
     else:
-        numbers = [_sorted_by(column.name, row) for row in rows]
+        numbers = [_sorted_by(column.name, row, table.ranking.unit) for row in rows]
         ends, tails = [], []
     return ReportColumn(
         heading=column.name,
@@ -203,10 +203,10 @@ def _ends(interval: tuple[float, float], unit: Unit) -> tuple[Number, Number]:
     return number(low, unit), number(high, unit)
 
 
-def _sorted_by(name: str, row: Row) -> Number:
+def _sorted_by(name: str, row: Row, unit: Unit) -> Number:
     if name in _KEYS:
         return _KEYS[name](row)
-    return number(None if row.delta is None else row.delta.mean, "percent") if name.startswith(DELTA) else None
+    return number(None if row.delta is None else row.delta.mean, unit) if name.startswith(DELTA) else None
 
 
 def _costs(rows: Sequence[Sequence[Record]]) -> dict[str, list[Number]]:

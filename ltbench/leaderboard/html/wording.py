@@ -67,7 +67,7 @@ def difference_term(reference: str, ranking: Ranking) -> Term:
     """Return name and description of the differences to the row with this label."""
     return Term(
         f"Difference to {reference_text(reference)}",
-        f"Of {ranking.words}, in points, with its simultaneous 95 % interval: those of all pairs of rows hold together. "
+        f"Of {ranking.words},{' in points,' if ranking.is_fraction else ''} with its simultaneous 95 % interval: those of all pairs of rows hold together. "
         "* where the interval leaves out zero.",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ltbench.columns import Unit
 from ltbench.leaderboard.page.best_row import ranked_rows
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effect_size import MOST, runs_needed
@@ -16,8 +17,8 @@ from ltbench.leaderboard.tables.cell_text import (
     delta_title,
     factor_text,
     half_text,
+    number_text,
     p_text,
-    percent,
     place_text,
     reference_text,
     runs_differ,
@@ -42,7 +43,7 @@ def variance_lines(analysis: Analysis) -> list[str]:
 
 
 def _variance(analysis: Analysis) -> Iterator[str]:
-    variances = analysis.variances
+    variances, unit = analysis.variances, analysis.group.ranking.unit
     estimable = [one for one in variances if one.shares]
     if not estimable:
         yield f"It cannot be estimated: {variances[0].why}."
@@ -52,12 +53,16 @@ def _variance(analysis: Analysis) -> Iterator[str]:
     heads = ["mean" if one.factor is None else _heading(one.factor, analysis) for one in shown]
     sources = estimable[-1].shares
     rows = [
-        [share.source, "" if share.source == REST else str(share.levels), *(_share(one.shares[i]) for one in shown)]
+        [
+            share.source,
+            "" if share.source == REST else str(share.levels),
+            *(_share(one.shares[i], unit) for one in shown),
+        ]
         for i, share in enumerate(sources)
     ]
     yield from plain_table(["source", "levels", *heads], rows, right=range(1, len(heads) + 2))
     yield from (
-        "", "Standard deviation of each source in percentage points, and its share of the variance of a single run.", "",
+        "", f"Standard deviation of each source{' in percentage points' if unit == 'percent' else ''}, and its share of the variance of a single run.", "",
     )  # fmt: skip
     seeds = sources[1:-1]
     fewest = min(share.levels for share in seeds)
@@ -89,7 +94,7 @@ def test_lines(table: Table) -> list[str]:
     rows = [
         [
             escape(short.get(row.label, row.label)) if row.techniques else "*baseline*",
-            *(unbroken(text) for text in _tests(row)),
+            *(unbroken(text) for text in _tests(row, table.ranking.unit)),
             *([runs_text(row, table.expected)] if runs else []),
         ]
         for row in (table.rows[i] for i in first)
@@ -98,7 +103,7 @@ def test_lines(table: Table) -> list[str]:
     head = ["techniques", base, "p", "d", "Δ best", "p", "d", *(["n"] if runs else [])]
     lines = [*plain_table(head, rows, right=range(1, len(head))), "", *more]
     if len(table.rows) > len(first):
-        lines += [f"[`table.csv`](table.csv) has the other {len(table.rows) - len(first)} rows.", ""]
+        lines += [f"[`table.csv`](table.csv) has the other {len(table.rows) - len(first):,} rows.", ""]
     against = escape(reference_text(table.reference))
     return [*details(f"Tests against {against} and against the best row, with effect sizes", lines[:-1]), ""]
 
@@ -118,12 +123,13 @@ def more_runs(table: Table) -> list[str]:
         return ["The difference of the first two rows is the same in every run.", ""]
     if gap.sd is None or gap.df is None or table.level is None or abs(gap.mean) <= CONSTANT:
         return []
+    unit = table.ranking.unit
     size, have = abs(gap.mean) / gap.sd, gap.n
     more = _count(runs_needed(size, table.level, gap.df / max(1, have - 1)), have)
     known = f" {have} pairs give only the order of magnitude." if have < 10 else ""
     text = (
-        f"The first two rows differ by {percent(abs(gap.mean))}{half_text(gap)}. If this difference and its SD of "
-        f"{percent(gap.sd)} are real, {more} pairs of seeds make it significant in 80 % of all repetitions.{known}"
+        f"The first two rows differ by {number_text(abs(gap.mean), unit)}{half_text(gap, unit)}. If this difference and its SD of "
+        f"{number_text(gap.sd, unit)} are real, {more} pairs of seeds make it significant in 80 % of all repetitions.{known}"
     )
     return [text, ""]
 
@@ -132,9 +138,9 @@ def _count(runs: int | None, have: int) -> str:
     return f"more than {MOST:,}" if runs is None else f"about {max(1, runs - have):,} more"
 
 
-def _tests(row: Row) -> Iterator[str]:
+def _tests(row: Row, unit: Unit) -> Iterator[str]:
     for gap, p, size in ((row.delta, row.p, row.effect), (row.to_best, row.p_best, row.effect_best)):
-        yield "" if gap is None else signed(gap.mean) + half_text(gap)
+        yield "" if gap is None else signed(gap.mean, unit) + half_text(gap, unit)
         yield "" if gap is None else p_text(p) or MISSING
         yield "" if gap is None else MISSING if size is None else f"{size + 0.0:.1f}".replace("-", "−")
 
@@ -144,5 +150,5 @@ def _heading(factor: float, analysis: Analysis) -> str:
     return "own counts" if place == OWN_COUNTS else f"IF {factor_text(factor)}"
 
 
-def _share(share: Share) -> str:
-    return unbroken(f"{percent(share.sd)} ({100 * share.share:.0f} %)")
+def _share(share: Share, unit: Unit) -> str:
+    return unbroken(f"{number_text(share.sd, unit)} ({100 * share.share:.0f} %)")

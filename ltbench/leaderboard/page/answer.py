@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
+from ltbench.columns import Unit
 from ltbench.leaderboard.page.answer_changes import (
     Change,
     at_factors,
@@ -27,7 +28,7 @@ from ltbench.leaderboard.page.claim_counts import claims_sentence
 from ltbench.leaderboard.page.claim_verdicts import Verdict
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.record_groups import titles
-from ltbench.leaderboard.tables.cell_text import percent, reference_text
+from ltbench.leaderboard.tables.cell_text import number_text, points, reference_text
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.leaderboard.tables.rows import Row
 from ltbench.leaderboard.tables.short_labels import shortened
@@ -135,7 +136,7 @@ def _changes(changes: Sequence[Change], board: Board, averaged: str) -> Iterator
         return
     words, alone = table.ranking.words, False
     if helps or hurts:
-        text, alone = _no_difference(rest, "" if averaged else reference), len(rest) == 1
+        text, alone = _no_difference(rest, "" if averaged else reference, table.ranking.unit), len(rest) == 1
     elif averaged:
         text = f"No technique has a significant effect on {words}{averaged.replace('without it', 'without each')}"
     else:
@@ -153,7 +154,8 @@ def _sentence(changes: Sequence[Change], verbs: tuple[str, str], board: Board, a
 
     verbs: for one and for several; averaged: as for `_changes`.
     """
-    words = f" points of {board.main_table.ranking.words}"
+    unit = board.main_table.ranking.unit
+    words = f"{points(unit)} of {board.main_table.ranking.words}"
     shown, more = _named(sorted(changes, key=lambda change: -abs(change.mean)))
     first = size_text(shown[0], words, "95 % CI ", board, "imbalance factor")
     if len(changes) == 1:
@@ -166,7 +168,7 @@ def _sentence(changes: Sequence[Change], verbs: tuple[str, str], board: Board, a
     return f"{many} {what} {verbs[1]}{averaged}: {listed}{f'; and {more} more' if more else ''}."
 
 
-def _no_difference(changes: Sequence[Change], reference: str) -> str:
+def _no_difference(changes: Sequence[Change], reference: str, unit: Unit) -> str:
     """Return which changes are not significant. reference: what rows are compared with; empty for techniques."""
     shown, more = _named(changes)
     names = joined([*(change.name for change in shown), *([f"{more} more"] if more else [])])
@@ -177,7 +179,7 @@ def _no_difference(changes: Sequence[Change], reference: str) -> str:
     else:
         text = f"{'makes' if one else 'make'} no significant difference"
     which = "95 % CI" if one else "all intervals within"
-    return f"{_start(names)} {text} ({which} {range_text(min(ends), max(ends))} points)"
+    return f"{_start(names)} {text} ({which} {range_text(min(ends), max(ends), unit)}{points(unit)})"
 
 
 def _at_single_factors(changes: Sequence[Change], board: Board, verbs: tuple[str, str], *, alone: bool) -> str:
@@ -225,16 +227,17 @@ def _how_sure(tables: Sequence[Table]) -> str:
         return f"{seeds}: no difference can be tested."
     own = len(tables) == 1 and tables[0].form == "each pair"
     middle = found[0] if own else sorted(halves[len(halves) // 2] for halves in found)
-    low, high = percent(middle[0]), percent(middle[-1])
+    unit = tables[0].ranking.unit
+    low, high = number_text(middle[0], unit), number_text(middle[-1], unit)
     below = f"about {high}" if low == high else f"about {low} to {high}"
-    shared, kind = percent(min(found[0])), "simultaneous 95 % intervals"
+    shared, kind = number_text(min(found[0]), unit), "simultaneous 95 % intervals"
     if all(table.factor is None for table in tables):
         kind += " of the mean over factors"
     if len(tables) == 1 and tables[0].form == "by kind" and shared != high:
         kind = f"down to {shared} where they share a training; {kind}"
     elif low != high:
         kind = f"by {'pair of rows' if own else 'board'}; {kind}"
-    return f"{seeds}: differences between rows of less than {below} points are not significant ({kind})."
+    return f"{seeds}: differences between rows of less than {below}{points(unit)} are not significant ({kind})."
 
 
 def _halves(table: Table) -> list[float]:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
+from ltbench.columns import Unit
 from ltbench.leaderboard.statistics.analysis import Analysis
-from ltbench.leaderboard.tables.cell_text import OWN_COUNTS, factor_text, place_text, reference_text, signed
+from ltbench.leaderboard.tables.cell_text import (
+    OWN_COUNTS,
+    factor_text,
+    number_text,
+    place_text,
+    reference_text,
+    scale,
+    signed,
+)
 from ltbench.leaderboard.tables.table import Board, Table
 
 _LISTED = 3
@@ -75,16 +85,17 @@ def size_text(change: Change, words: str, interval: str, board: Board, factor: s
 
     words: of what, after the number; interval: the name of the interval; factor: the name of a factor.
     """
+    unit = board.main_table.ranking.unit
     if change.interval is None:
-        return f"{signed(change.mean)}{words}"
+        return f"{signed(change.mean, unit)}{words}"
     low, high = change.interval
-    text = _digits(low, high)
+    text = _digits(low, high, unit)
     return f"{text(change.mean)}{words} ({interval}{text(low)} to {text(high)}){_where(change, board, factor)}"
 
 
-def range_text(low: float, high: float) -> str:
+def range_text(low: float, high: float, unit: Unit = "percent") -> str:
     """Return an interval as ` −1.3 to +1.6`; an end that is not zero is not written as one."""
-    text = _digits(low, high)
+    text = _digits(low, high, unit)
     return f"{text(low)} to {text(high)}"
 
 
@@ -119,12 +130,13 @@ def aliased_text(pairs: Sequence[tuple[str, str]]) -> str:
     return ", ".join(named) or "no interaction of two techniques"
 
 
-def _digits(low: float, high: float) -> Callable[[float], str]:
-    return _finer if "0.0" in (signed(low), signed(high)) and (low or high) else signed
+def _digits(low: float, high: float, unit: Unit) -> Callable[[float], str]:
+    rounded_away = any(end and not float(number_text(end, unit)) for end in (low, high))
+    return partial(_finer if rounded_away else signed, unit=unit)
 
 
-def _finer(fraction: float) -> str:
-    return f"{100 * fraction:+.2f}".replace("-", "−")
+def _finer(difference: float, unit: Unit) -> str:
+    return f"{scale(unit) * difference:+.{2 if unit == 'percent' else 4}f}".replace("-", "−")
 
 
 def _where(change: Change, board: Board, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ltbench.leaderboard.tables.cell_text import percent, reference_text, signed
+from ltbench.leaderboard.tables.cell_text import number_text, points, reference_text, signed
 from ltbench.leaderboard.tables.rows import Row
 from ltbench.leaderboard.tables.short_labels import shortened
 from ltbench.leaderboard.tables.table import Table
@@ -43,8 +43,9 @@ def best_and_delta(table: Table) -> str:
     text = f"{_name(best)} with {_score(best, table)}"
     if best.delta is None or best.label == table.reference or (len(others) == 1 and has_tests(others)):
         return text
+    unit = table.ranking.unit
     than = "over" if best.delta.mean > 0 else "relative to"
-    return f"{text}, {signed(best.delta.mean)} points {than} {reference_text(table.reference)}"
+    return f"{text}, {signed(best.delta.mean, unit)}{points(unit)} {than} {reference_text(table.reference)}"
 
 
 def best_row_is(table: Table) -> str:
@@ -68,7 +69,7 @@ def against_others(table: Table) -> str:
     if not tested:
         return ""
     if len(others) == 1:
-        return f", {'not ' * bool(same)}significantly better than {_name(others[0])} with {_percent(others[0], table)}"
+        return f", {'not ' * bool(same)}significantly better than {_name(others[0])} with {_number(others[0], table)}"
     which = "other" if len(tested) == len(others) else "tested"
     if not same:
         return f", significantly better than every {which} row"
@@ -76,7 +77,7 @@ def against_others(table: Table) -> str:
         return f", and does not differ significantly from any {which} row"
     if len(same) == 1:
         return f", significantly better than every {which} row but {_name(same[0])}"
-    return f", and does not differ significantly from {len(same)} of the {len(tested)} {which} rows"
+    return f", and does not differ significantly from {len(same):,} of the {len(tested):,} {which} rows"
 
 
 def _apart(row: Row) -> bool:
@@ -87,11 +88,14 @@ def _apart(row: Row) -> bool:
 
 def _score(row: Row, table: Table) -> str:
     where = " (mean over factors)" if table.factor is None else ""
-    return f"{_percent(row, table)} {table.ranking.words}{where}"
+    if table.ranking.is_fraction:
+        return f"{_number(row, table)} {table.ranking.words}{where}"
+    return f"{table.ranking.words} {_number(row, table)}{where}"
 
 
-def _percent(row: Row, table: Table) -> str:
-    return f"{percent(_mean(row, table))} %"
+def _number(row: Row, table: Table) -> str:
+    text = number_text(_mean(row, table), table.ranking.unit)
+    return f"{text} %" if table.ranking.is_fraction else text
 
 
 def _mean(row: Row, table: Table) -> float:

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from ltbench.core.spec import canonical
+from ltbench.costs import is_cost
 from ltbench.leaderboard.page.claim_size import NO_SIZE, published_size, size_of
 from ltbench.leaderboard.statistics.comparisons import Comparisons
 from ltbench.leaderboard.statistics.estimates import Estimate
@@ -126,7 +127,7 @@ def _verdict(
     if group is not None:
         key = group.key, claim.metric
         if key not in arrays:
-            arrays[key] = ScoreArray.of(group.records, claim.metric)
+            arrays[key] = ScoreArray.of(group.records, claim.metric, fractions=not is_cost(claim.metric))
         measured, direction, remark = _measured(claim, arrays[key], case.factors)
         if claim.needs_epochs and "steps" in group.recipe:
             direction, remark = NOT_TESTED, _STEPS

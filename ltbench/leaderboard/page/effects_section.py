@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ltbench.columns import Unit
 from ltbench.leaderboard.figures.interactions import FEWEST as FEWEST_PAIRS
 from ltbench.leaderboard.page.answer_changes import aliased_text, inseparable, joined
 from ltbench.leaderboard.statistics.aliasing import ScreenFit
@@ -14,17 +15,17 @@ from ltbench.leaderboard.tables.cell_text import (
     WIDEST,
     factor_text,
     half_text,
-    percent,
+    number_text,
     reference_text,
     signed,
     spread,
 )
-from ltbench.leaderboard.tables.markdown import FOLD, details, escape, plain_table, unbroken
+from ltbench.leaderboard.tables.markdown import FOLD, LISTED, details, escape, plain_table, unbroken
 from ltbench.leaderboard.tables.short_labels import short_labels
 from ltbench.leaderboard.tables.table import Board, Table
 
 _ADDS = """\
-Percentage points of {metric} that switching a technique on adds, everything else as it was, {how}{counts}."""
+{points} {metric} that switching a technique on adds, everything else as it was, {how}{counts}."""
 _AVERAGED = "averaged over every combination of the others that was run with and without it"
 _FITTED = "estimated by least squares without interactions"
 _SCREENED = "estimated by least squares from the rows of a screening design"
@@ -37,7 +38,7 @@ _MACHINES = """\
 Some rows were run on other types of machines than others. Differences between those are no pairs: they are left out of
 these effects, and are part of the rest of the variance."""
 _TOGETHER = """\
-What two techniques add together beyond the sum of what each adds: above zero they help each other, below zero they
+What two techniques add together beyond the sum of what each adds: {above} zero they help each other, {below} zero they
 interfere. {how} as above; the intervals of all pairs at one imbalance factor hold together."""
 _AROUND = """\
 Their error is how much rows differ from the sum of the effects, so it has what the model leaves out."""
@@ -51,11 +52,17 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
         if analysis.together:
             yield from ("### What each technique adds", "", *_together(analysis))
         return
+    unit = analysis.group.ranking.unit
     unpaired = [*_MACHINES.splitlines(), ""] if analysis.several_machines else []
     table = board.main_table
     head, rows, counts, more = _main_table(analysis, table)
     yield from ("### What each technique adds", "", *figure, *_folding(head, rows), "")
-    yield _ADDS.format(metric=analysis.group.ranking.words, how=_how(analysis), counts=counts)
+    yield _ADDS.format(
+        points="Percentage points of" if unit == "percent" else "Change of",
+        metric=analysis.group.ranking.words,
+        how=_how(analysis),
+        counts=counts,
+    )
     if any(effect.p is not None for effect in analysis.effects):
         yield from _INTERVALS.splitlines()
         if analysis.screen is not None:
@@ -71,15 +78,23 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
     # Too few pairs for a heat map are all in the table, significant or not.
     shown = apart if len({effect.techniques for effect in analysis.pairs}) >= FEWEST_PAIRS else analysis.pairs
     if shown:
-        yield from (*_folding(*_pair_table(shown, short_labels(table))), "")
+        yield from (*_folding(*_pair_table(_largest(shown), short_labels(table), unit)), "")
+    above, below = ("above", "below") if analysis.group.ranking.sign > 0 else ("below", "above")
     how = "Averaged" if analysis.screen is None else "Estimated"
-    yield from (*_TOGETHER.format(how=how).splitlines(), "")
+    yield from (*_TOGETHER.format(how=how, above=above, below=below).splitlines(), "")
     if shown:
         yield from _partial(shown)
     tested = sum(effect.p is not None for effect in analysis.pairs)
     found = f"{len(apart) or 'None'} of {tested} tested {'is' if len(apart) == 1 else 'are'} significant"
-    yield f"{found if tested else 'None can be tested'}; [`effects.csv`](effects.csv) has all of them."
+    listed = f" The {LISTED} largest are listed." if len(shown) > LISTED else ""
+    yield f"{found if tested else 'None can be tested'}; [`effects.csv`](effects.csv) has all of them.{listed}"
     yield ""
+
+
+def _largest(pairs: Sequence[Effect]) -> list[Effect]:
+    """Return the pairs that a page lists, in their order."""
+    smallest = sorted((abs(effect.mean) for effect in pairs), reverse=True)[:LISTED][-1]
+    return [effect for effect in pairs if abs(effect.mean) >= smallest][:LISTED]
 
 
 def _how(analysis: Analysis) -> str:
@@ -133,7 +148,7 @@ def _together(analysis: Analysis) -> Iterator[str]:
 
 def _main_table(analysis: Analysis, table: Table) -> tuple[list[str], list[list[str]], str, list[str]]:
     """Return heading and rows of the table of effects, on how much all of them rest, and the folded other factors."""
-    whole = analysis.factor
+    whole, unit = analysis.factor, analysis.group.ranking.unit
     factors = analysis.group.factors if whole is None else []
     by_key = {(effect.techniques, effect.factor): effect for effect in analysis.effects}
     short = short_labels(table)
@@ -151,9 +166,9 @@ def _main_table(analysis: Analysis, table: Table) -> tuple[list[str], list[list[
         rows.append(
             [
                 escape(short.get(name[0], name[0])),
-                _text(means[i]),
-                "" if single is None else unbroken(signed(single.mean) + half_text(single)),
-                *(_text(by_key.get((name, factor))) for factor in shown),
+                _text(means[i], unit),
+                "" if single is None else unbroken(signed(single.mean, unit) + half_text(single, unit)),
+                *(_text(by_key.get((name, factor)), unit) for factor in shown),
                 *(texts[i] for texts in counted.values()),
             ]
         )
@@ -174,7 +189,7 @@ def _main_table(analysis: Analysis, table: Table) -> tuple[list[str], list[list[
         return head, rows, counts, []
     others = [factor for factor in factors if factor not in shown]
     more = [
-        [row[0], *(_text(by_key.get((name, factor))) for factor in others)]
+        [row[0], *(_text(by_key.get((name, factor)), unit) for factor in others)]
         for name, row in zip(names, rows, strict=True)
     ]
     titles = [f"IF {factor_text(factor)}" for factor in others]
@@ -186,12 +201,12 @@ def _of_all(n: int, expected: int) -> str:
     return f"{n}/{expected}" if n < expected else str(n)
 
 
-def _pair_table(effects: Sequence[Effect], short: Mapping[str, str]) -> tuple[list[str], list[list[str]]]:
+def _pair_table(effects: Sequence[Effect], short: Mapping[str, str], unit: Unit) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             " × ".join(escape(short.get(name, name)) for name in effect.techniques),
             "all" if effect.factor is None else factor_text(effect.factor),
-            _text(effect),
+            _text(effect, unit),
             str(effect.n),
             str(effect.contexts or MISSING),
         ]
@@ -216,8 +231,8 @@ def _partial(effects: Sequence[Effect]) -> list[str]:
     return ["Some combinations lack pairs of seeds; each pair counts the combinations that it has.", ""]
 
 
-def _text(effect: Effect | None) -> str:
+def _text(effect: Effect | None, unit: Unit) -> str:
     if effect is None:
         return MISSING
-    half = "" if effect.high is None else f" ± {percent(effect.high - effect.mean)}"
-    return unbroken(f"{signed(effect.mean)}{half}{' *' if effect.separated else ''}").replace("*", "\\*")
+    half = "" if effect.high is None else f" ± {number_text(effect.high - effect.mean, unit)}"
+    return unbroken(f"{signed(effect.mean, unit)}{half}{' *' if effect.separated else ''}").replace("*", "\\*")

@@ -13,7 +13,7 @@ from ltbench.leaderboard.tables.table import Board
 _READING = """\
 <details><summary>How to read the tables</summary>
 
-- **{title}** is {metric} on the test set in percent, mean ± 95 % interval over *n* runs. A run is a pair of seeds, one for
+- **{title}** is {metric} on the test set{unit}, mean ± 95 % interval over *n* runs. A run is a pair of seeds, one for
   the long-tailed subset and one for the training. All rows of a table share subset, initial weights and order of images
   in each run.
 - **Δ** is the difference to {reference} with its interval; `*` marks a significant one, whose interval leaves out zero.
@@ -43,7 +43,7 @@ def reading_lines(boards: Sequence[Board], columns: Iterable[Column]) -> list[st
     metric = "accuracy" if ranking.name == TOP1 else ranking.words
     text = _READING.format(
         title=escape(ranking.column.title), metric=metric, scores="\n".join(_legend(columns, ranking.name)),
-        protocols=protocols, reference=reference, forms=" ".join(_forms(boards)),
+        protocols=protocols, reference=reference, forms=" ".join(_forms(boards)), unit=" in percent" if ranking.is_fraction else "",
     )  # fmt: skip
     return text.splitlines()
 

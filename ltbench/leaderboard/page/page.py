@@ -31,6 +31,7 @@ from ltbench.leaderboard.tables.caption import caption, short_caption
 from ltbench.leaderboard.tables.cell_text import place_text
 from ltbench.leaderboard.tables.columns import join_columns
 from ltbench.leaderboard.tables.markdown import (
+    FOLD,
     details,
     escape,
     fenced,
@@ -39,6 +40,7 @@ from ltbench.leaderboard.tables.markdown import (
     plain_table,
     table_lines,
 )
+from ltbench.leaderboard.tables.markdown import LISTED as ROWS_OF_TABLE
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.plugins_needed import requirements, with_plugins
 from ltbench.records.record import Failure, Record
@@ -48,7 +50,9 @@ from ltbench.stages import STAGES
 from ltbench.technique import written
 
 LISTED = 20
-"""Missing combinations, and lines of a log, that are written out."""
+"""Missing combinations, failures, and lines of a log, that are written out."""
+ROWS = 1_000
+"""Rows of all tables of a page together, so that it stays below a megabyte; each may have `FOLD`, whatever the number."""
 
 
 class FailureGroup(msgspec.Struct, frozen=True):
@@ -84,8 +88,9 @@ def page(
     judged = judge(facts.claims, facts.reported, groups)
     lines = [f"# {escape(facts.title or facts.name)}", "", *_paragraph(facts.question)]
     lines += answer_lines([*search_notice(searched), *answer(boards, analyses, judged)])
+    most = max(FOLD, min(ROWS_OF_TABLE, ROWS // max(1, sum(len(board.all_tables) for board in boards))))
     for board, title in zip(boards, named, strict=True):
-        lines += _first(board, title if len(boards) > 1 else "", numbers, figures)
+        lines += _first(board, title if len(boards) > 1 else "", numbers, figures, most)
     if records:
         lines += [*([" ".join(notes.provenance), ""] if notes.provenance else []), *reading_lines(boards, columns)]
     else:
@@ -97,8 +102,8 @@ def page(
     if changed := other_images(boards):
         lines += [f"{escape(', '.join(changed))} had other images in some runs: each has a table of its own.", ""]
     for board, title, analysis in zip(boards, named, analyses, strict=True):
-        lines += _details(board, title, analysis, numbers, figures, several=len(boards) > 1)
-    lines += dataset_lines(analyses, figures, _reference(boards))
+        lines += _details(board, title, analysis, numbers, figures, most, several=len(boards) > 1)
+    lines += dataset_lines(analyses, figures, _reference(boards), most)
     lines += [
         *data_lines(records),
         *_missing(facts, boards),
@@ -139,17 +144,19 @@ def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
     return [*lines, "Reproduce it with", "", *fenced("\n".join(command), "sh"), "", where, ""]
 
 
-def _first(board: Board, title: str, failures: Mapping[str, int], figures: Sequence[FigureGroup]) -> Iterator[str]:
+def _first(
+    board: Board, title: str, failures: Mapping[str, int], figures: Sequence[FigureGroup], most: int
+) -> Iterator[str]:
     """Yield what a reader meets first of a board: one figure, the table, its caption, and the folded rest of it."""
     table = board.main_table
     if title:
         yield from (f"## {escape(title)}", "")
     if (figure := _first_figure(board, figures)) is not None:
         yield from figure.markdown()
-    yield from (*table_lines(table, failures), "", escape(caption(table)))
+    yield from (*table_lines(table, failures, most=most), "", escape(caption(table)))
     if board.ranking.why:
         yield escape(board.ranking.why)
-    yield from ("", *test_lines(table), *more_lines(table, failures))
+    yield from ("", *test_lines(table), *more_lines(table, failures, most))
 
 
 def _first_figure(board: Board, figures: Sequence[FigureGroup]) -> FigureGroup | None:
@@ -162,7 +169,7 @@ def _first_figure(board: Board, figures: Sequence[FigureGroup]) -> FigureGroup |
 
 def _details(
     board: Board, title: str, analysis: Analysis, failures: Mapping[str, int], figures: Sequence[FigureGroup],
-    *, several: bool
+    most: int, *, several: bool
 ) -> Iterator[str]:  # fmt: skip
     yield from (f"## {escape(title)}" + (": details" if several else ""), "")
     recipe = ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items()))
@@ -184,8 +191,8 @@ def _details(
         place = place_text(table.factor or 1, table.data)
         yield from (f"### {place[0].upper()}{place[1:]}", "", _about(table), "")
         if board.across:
-            yield from (*table_lines(table, failures), "", escape(short_caption(table, board.across)), "")
-            yield from (*test_lines(table), *more_lines(table, failures))
+            yield from (*table_lines(table, failures, most=most), "", escape(short_caption(table, board.across)), "")
+            yield from (*test_lines(table), *more_lines(table, failures, most))
         yield from (line for one in _other_figures(board, table, figures) for line in one.markdown())
     yield from variance_lines(analysis)
 
@@ -273,7 +280,9 @@ def _failures(failures: Sequence[FailureGroup]) -> list[str]:
         ]
         cells += [f"- and {len(others) - LISTED + 1} more"] if len(others) >= LISTED else []
         lines += [f"### Failure {number}", "", f"{failure.error.type}: {escape(failure.error.message)}", "", *cells, ""]
-        if failure.error.log:
+        if failure.error.log and number > LISTED:
+            lines += ["Its log is in the records.", ""]
+        elif failure.error.log:
             lines += [*details("Log", fenced("\n".join(last_lines(failure.error.log, LISTED)))), ""]
     return lines
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ltbench.columns import CLASS_ACCURACY, TOP1, Column
+from ltbench.columns import CLASS_ACCURACY, TOP1, Column, Unit
+from ltbench.costs import is_cost
 from ltbench.leaderboard.figures.series import classes_of
 from ltbench.leaderboard.page.claim_counts import count_claims, counts_text
 from ltbench.leaderboard.page.claim_size import NO_SIZE
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, Verdict
 from ltbench.leaderboard.statistics.estimates import Estimate, estimate
+from ltbench.leaderboard.statistics.ranking import words_of
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
-from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
+from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, number_text, percent, signed
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table, unbroken
 from ltbench.records.comparability import ROW_STAGES
 from ltbench.suite.published import Combination, Reported
@@ -23,6 +25,7 @@ the whole interval is on the claimed side of zero, *does not hold* where it is o
 otherwise. **Size**, where the report prints one: the printed difference is *within the interval*, or the measured one is
 *smaller*, *larger* or *opposite* (the whole interval is on the other side of zero). The intervals are those of the tables,
 simultaneous over all pairs of rows. Differences are in percentage points."""
+_OWN_UNIT = "Those of scores that are no fractions are in the unit of the score."
 
 
 def published_lines(
@@ -37,19 +40,24 @@ def published_lines(
     """
     columns = tuple(columns)
     titles = {column.name: metric_text(column) for column in columns}
+    units = {column.name: column.unit for column in columns}
+    named = {*(verdict.claim.metric for verdict in judged), *(one.metric for one in reported)}
+    for cost in filter(is_cost, named):
+        titles[cost], units[cost] = words_of(cost, columns), "plain"
+    own_unit = [_OWN_UNIT] if any(units.get(verdict.claim.metric) == "plain" for verdict in judged) else []
     lines = []
     if judged:
         lines += [
             counts_text(count_claims(judged)),
             "",
-            *_claim_table(judged, stage_order(groups), titles),
+            *_claim_table(judged, stage_order(groups), titles, units),
             "",
-            *details("How claims are judged", _JUDGED.splitlines()),
+            *details("How claims are judged", [*_JUDGED.splitlines(), *own_unit]),
             "",
         ]
     rest = [one for one in reported if not _is_in_a_table(one, groups, columns)]
     if rest:
-        lines += ["### Numbers that no table has", "", *_number_table(rest, groups, titles), ""]
+        lines += ["### Numbers that no table has", "", *_number_table(rest, groups, titles, units), ""]
     lines += _by_class(reported, groups)
     return ["## Against the report", "", *lines] if lines else []
 
@@ -81,25 +89,29 @@ def stage_order(groups: Sequence[RecordGroup]) -> dict[str, int]:
     return {name: ROW_STAGES.index(stage) for stage, name in sorted(techniques)}
 
 
-def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int], titles: Mapping[str, str]) -> list[str]:
+def _claim_table(
+    judged: Sequence[Verdict], order: Mapping[str, int], titles: Mapping[str, str], units: Mapping[str, Unit]
+) -> list[str]:
     runs = [0 if one.measured is None else one.measured.n for one in judged]
     rows, before = [], None
     for one, n in zip(judged, runs, strict=True):
-        claim = one.claim
+        claim, unit = one.claim, units.get(one.claim.metric, "percent")
         text = "" if claim is before else escape(claim.text) + (f" ({escape(claim.note)})" if claim.note else "")
         sign = {"=": "=", "+": ">", "-": "<"}[claim.sign]
         worse = "all others" if isinstance(claim.worse, str) else label(claim.worse, order)
         sides = f"{label(claim.better, order)} {sign} {worse}"
         factor = f"IF {factor_text(one.factor)}" if one.factor is not None else "mean" if claim.pooled else MISSING
-        margin = f" ± {percent(claim.within)}" if claim.within else ""
+        margin = f" ± {number_text(claim.within, unit)}" if claim.within else ""
         least = "≥ " if claim.at_least else ""
         rows.append(
             [
                 text,
                 f"{escape(sides)}{margin}, {escape(titles.get(claim.metric, claim.metric))}",
                 _place(factor, one.where),
-                MISSING if one.published is None else unbroken(least + signed(one.published)),
-                MISSING if one.measured is None else unbroken(signed(one.measured.mean) + half_text(one.measured)),
+                MISSING if one.published is None else unbroken(least + signed(one.published, unit)),
+                MISSING
+                if one.measured is None
+                else unbroken(signed(one.measured.mean, unit) + half_text(one.measured, unit)),
                 *_count(n, runs),
                 _direction(one),
                 one.why_no_size if one.size == NO_SIZE else f"**{one.size}**",
@@ -125,7 +137,9 @@ def _direction(one: Verdict) -> str:
     return words + (f" ({'; '.join(remarks)})" if remarks else "")
 
 
-def _number_table(reported: Sequence[Reported], groups: Sequence[RecordGroup], titles: Mapping[str, str]) -> list[str]:
+def _number_table(
+    reported: Sequence[Reported], groups: Sequence[RecordGroup], titles: Mapping[str, str], units: Mapping[str, Unit]
+) -> list[str]:
     order = stage_order(groups)
     found = [(one, where, measured) for one in reported for where, measured in _measured(one, groups)]
     runs = [0 if measured is None else measured.n for *_, measured in found]
@@ -133,16 +147,17 @@ def _number_table(reported: Sequence[Reported], groups: Sequence[RecordGroup], t
     for (one, where, measured), n in zip(found, runs, strict=True):
         mark = f" <sup>{notes.setdefault(one.note, len(notes) + 1)}</sup>" if one.note else ""
         gap = None if measured is None else measured.mean - one.number
+        unit = units.get(one.metric, "percent")
         rows.append(
             [
                 escape(one.source) + mark,
                 escape(label(one.techniques, order)),
                 _place(f"IF {factor_text(one.imbalance_factor)}", where),
                 escape(titles.get(one.metric, one.metric)),
-                percent(one.number),
-                MISSING if measured is None else unbroken(percent(measured.mean) + half_text(measured)),
+                number_text(one.number, unit),
+                MISSING if measured is None else unbroken(number_text(measured.mean, unit) + half_text(measured, unit)),
                 *_count(n, runs),
-                MISSING if gap is None else signed(gap),
+                MISSING if gap is None else signed(gap, unit),
             ]
         )
     head = ["source", "techniques", "where", "score", "reported", "measured", *_count("n", runs), "difference"]

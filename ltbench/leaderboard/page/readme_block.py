@@ -16,6 +16,8 @@ from ltbench.leaderboard.tables.table import Board
 
 FOLD = 20
 """Rows that a README shows before the rest is folded."""
+LISTED = 100
+"""Most rows of a table that it has at all."""
 
 
 def compact_block(
@@ -38,7 +40,7 @@ def _compact(board: Board, failures: Mapping[str, int], page: str, title: str) -
     table = board.main_table
     if title:
         yield from (f"**{escape(title)}**", "")
-    yield from (*table_lines(table, failures, page=page, fold=FOLD), "")
+    yield from (*table_lines(table, failures, page=page, fold=FOLD, most=LISTED), "")
     yield from (f"{escape(caption(table))} [The whole leaderboard]({page}) has the rest.", "")
 
 

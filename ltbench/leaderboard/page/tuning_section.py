@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ltbench.columns import Column
+from ltbench.columns import Column, Unit
 from ltbench.core.units import big_number
 from ltbench.core.words import counted
 from ltbench.leaderboard.statistics.ranking import words_of
 from ltbench.leaderboard.statistics.record_groups import RecordGroup
-from ltbench.leaderboard.tables.cell_text import place_text
+from ltbench.leaderboard.tables.cell_text import number_text, place_text, points, signed
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table
 from ltbench.leaderboard.tuned_rows import tuned_label
 from ltbench.records.comparability import TUNED
@@ -39,6 +39,8 @@ class _Outcome(NamedTuple):
     default: Mapping[_Seeds, float]
     """Scores on test images, with the defaults, by seeds."""
     tuned: Mapping[_Seeds, float]
+    unit: Unit
+    """The unit of all numbers."""
 
     @property
     def is_there(self) -> bool:
@@ -105,7 +107,9 @@ def _outcomes(tuned: Sequence[TunedRow], group: RecordGroup) -> Iterator[_Outcom
         techniques = _techniques(row)
         default = scores.get((row.imbalance_factor, techniques), {})
         best = scores.get((row.imbalance_factor, (*techniques, (TUNED, tuned_label(row)))), {})
-        yield _Outcome(row, " + ".join(label for _, label in techniques) or "baseline", default, best)
+        yield _Outcome(
+            row, " + ".join(label for _, label in techniques) or "baseline", default, best, group.ranking.unit
+        )
 
 
 def _techniques(row: TunedRow) -> tuple[tuple[str, str], ...]:
@@ -127,11 +131,12 @@ def _summary(outcomes: Sequence[_Outcome], columns: Iterable[Column]) -> str:
     )
     both = [(o.promised, o.delivered) for o in outcomes if o.promised is not None and o.delivered is not None]
     if both:
+        unit = outcomes[0].unit
         promised, delivered = (math.fsum(side) / len(both) for side in zip(*both, strict=True))
         where = "" if all(outcome.is_there for outcome in outcomes) else "At the imbalance factor of the trials, "
         text += (
-            f" {where}{'on' if where else 'On'} held-out images the chosen values were {_points(promised)} points better than the defaults on average, on test "
-            f"images {_points(delivered)}: {_points(promised - delivered)} points were optimism."
+            f" {where}{'on' if where else 'On'} held-out images the chosen values were {_gain(promised, unit)}{points(unit)} better than the defaults on average, on "
+            f"test images {_gain(delivered, unit)}: {_gain(promised - delivered, unit)}{points(unit)} were optimism."
         )
     return text
 
@@ -179,10 +184,10 @@ def _table(outcomes: Sequence[_Outcome]) -> list[str]:
         lines.append([
             escape(one.label),
             escape(", ".join(f"{name}={written(value)}" for name, value in row.best.values.items())) or "the defaults",
-            f"{_percent(row.trials[0].score)} → {_percent(row.best.score)}",
-            _points(one.promised),
-            f"{_percent(_mean(one.default))} → {_percent(_mean(one.tuned))}",
-            _points(one.delivered),
+            f"{_score(row.trials[0].score, one.unit)} → {_score(row.best.score, one.unit)}",
+            _gain(one.promised, one.unit),
+            f"{_score(_mean(one.default), one.unit)} → {_score(_mean(one.tuned), one.unit)}",
+            _gain(one.delivered, one.unit),
             f"{row.passes * seeds / row.passes_of_row:.1f}" if row.passes_of_row else "n/a",
         ])  # fmt: skip
     return plain_table(head, lines, right=(3, 5, 6))
@@ -193,6 +198,7 @@ def _advantages(outcomes: Sequence[_Outcome]) -> list[str]:
     base = next((one for one in outcomes if one.label == "baseline"), None)
     if base is None:
         return []
+    unit = base.unit
     known: dict[str, list[float]] = {}
     for one in outcomes:
         pairs = ((base.default, one.default), (base.default, one.tuned), (base.tuned, one.tuned))
@@ -202,15 +208,17 @@ def _advantages(outcomes: Sequence[_Outcome]) -> list[str]:
     if not known:
         return []
     head = ["better than the baseline by", "both with defaults", "only the row tuned", "both tuned"]
-    lines = [[escape(label), *map(_points, differences)] for label, differences in known.items()]
+    lines = [[escape(label), *(_gain(one, unit) for one in differences)] for label, differences in known.items()]
     unfair, fair = (math.fsum(each[column] for each in known.values()) / len(known) for column in (1, 2))
     text = (
-        f"A comparison of tuned rows with a baseline that is not would report {_points(unfair)} points on average. With the "
-        f"baseline tuned as well it is {_points(fair)}: "
+        f"A comparison of tuned rows with a baseline that is not would report {_gain(unfair, unit)}{points(unit)} on average. With the "
+        f"baseline tuned as well it is {_gain(fair, unit)}: "
     )
     if unfair > fair:
         share = f", {100 * (1 - fair / unfair):.0f} % of the advantage," if fair >= 0 else ""
-        text += f"{100 * (unfair - fair):.1f} points{share} would be nothing but the tuning of the baseline."
+        text += (
+            f"{number_text(unfair - fair, unit)}{points(unit)}{share} would be nothing but the tuning of the baseline."
+        )
     else:
         text += "tuning brings the baseline nothing."
     table = plain_table(head, lines, right=(1, 2, 3))
@@ -221,12 +229,9 @@ def _mean(scores: Mapping[_Seeds, float]) -> float | None:
     return math.fsum(scores.values()) / len(scores) if scores else None
 
 
-def _percent(score: float | None) -> str:
-    return "n/a" if score is None else f"{100 * score:.1f}"
+def _score(score: float | None, unit: Unit) -> str:
+    return "n/a" if score is None else number_text(score, unit)
 
 
-def _points(difference: float | None) -> str:
-    if difference is None:
-        return "n/a"
-    text = f"{100 * difference:+.1f}"
-    return text.replace("-", "\N{MINUS SIGN}") if float(text) else "0.0"
+def _gain(difference: float | None, unit: Unit) -> str:
+    return "n/a" if difference is None else signed(difference, unit)

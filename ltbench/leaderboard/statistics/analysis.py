@@ -59,5 +59,5 @@ def analyse(groups: Iterable[RecordGroup], screen_pairs: Pairs | msgspec.UnsetTy
             several_machines=len(scores.design(None).environments) > 1,
         )
         for group in groups
-        for scores in [ScoreArray.of(group.records, group.ranking.name, pairs)]
+        for scores in [ScoreArray.of(group.records, group.ranking.name, pairs, fractions=group.ranking.is_fraction)]
     ]

@@ -111,15 +111,17 @@ class Comparisons(msgspec.Struct, frozen=True, kw_only=True):
         return self.variances.form if self.pairs else "none"
 
 
-def compare_rows(values: Floats, design: RowDesign | None = None, sign: int = 1) -> Comparisons:
+def compare_rows(
+    values: Floats, design: RowDesign | None = None, sign: int = 1, *, fractions: bool = True
+) -> Comparisons:
     """Compare all pairs of rows.
 
     values: float [rows, runs], NaN where missing; design: how they were run, by default all runs in common and no
-    training; sign: 1 where high is good, -1 where low is.
+    training; sign: 1 where high is good, -1 where low is; fractions: whether values are shares of 1, and not in a unit of their own.
     """
     rows, runs = values.shape
     design = RowDesign.paired(rows, runs) if design is None else design
-    scale = Scale.of(values)
+    scale = Scale.of(values) if fractions else Scale()
     scores = scale.forth(values)
     raw = fit(values, design.blocks)
     model = fit(scores, design.blocks) if scale.arcsine else raw

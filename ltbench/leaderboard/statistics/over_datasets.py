@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from ltbench.columns import Unit
 from ltbench.leaderboard.statistics.aliasing import Combined
 from ltbench.leaderboard.statistics.comparisons import (
     between_ends,
@@ -23,6 +24,7 @@ from ltbench.leaderboard.statistics.comparisons import (
 )
 from ltbench.leaderboard.statistics.estimates import CONSTANT, Estimate
 from ltbench.leaderboard.statistics.mean_ranks import boards_of_datasets, label_of, shared_combinations
+from ltbench.leaderboard.statistics.ranking import Ranking
 from ltbench.leaderboard.statistics.record_groups import RecordGroup
 from ltbench.leaderboard.statistics.row_design import RowDesign
 from ltbench.leaderboard.statistics.score_array import ScoreArray
@@ -49,6 +51,8 @@ class OverDatasets(msgspec.Struct, frozen=True, kw_only=True):
 
     datasets: list[str]
     metric: str
+    """Its name within a sentence."""
+    unit: Unit
     rows: list[DatasetRow]
     p_interaction: float | None
     """P-value of the test that differences are the same on every data set; None where it cannot be made."""
@@ -63,23 +67,25 @@ def over_datasets(groups: Sequence[RecordGroup], reference: str = "baseline") ->
     metrics = {board.ranking.name for board in boards.values()}
     if len(boards) < 2 or len(metrics) > 1:
         return None
-    arrays = [ScoreArray.of(board.records, board.ranking.name) for board in boards.values()]
+    arrays = [
+        ScoreArray.of(board.records, board.ranking.name, fractions=board.ranking.is_fraction)
+        for board in boards.values()
+    ]
     shared = shared_combinations(list(boards.values()))
     if len(shared) < 2:
         return None
     first = next(iter(boards.values()))
-    return _compared(list(boards), first.ranking.words, first.ranking.sign, arrays, shared, reference)
+    return _compared(list(boards), first.ranking, arrays, shared, reference)
 
 
 def _compared(
     datasets: list[str],
-    metric: str,
-    sign: int,
+    ranking: Ranking,
     arrays: Sequence[ScoreArray],
     shared: Sequence[Combined],
     reference: str,
 ) -> OverDatasets:
-    found = []
+    found, sign = [], ranking.sign
     for scores in arrays:
         rows = [scores.rows[one] for one in shared]
         design = scores.design(None)
@@ -87,7 +93,7 @@ def _compared(
             blocks=design.blocks[rows], kinds=design.kinds[np.ix_(rows, rows)], machines=design.machines[rows],
             environments=design.environments,
         )  # fmt: skip
-        found.append(compare_rows(scores.at(None)[rows], part, sign))
+        found.append(compare_rows(scores.at(None)[rows], part, sign, fractions=scores.fractions))
     many = len(found)
     by_dataset = np.stack([one.means for one in found])
     means = by_dataset.mean(axis=0)
@@ -113,7 +119,7 @@ def _compared(
     ]  # fmt: skip
     order = sorted(range(len(labels)), key=lambda i: (-sign * means[i], i))
     return OverDatasets(
-        datasets=datasets, metric=metric, rows=[rows_found[i] for i in order],
+        datasets=datasets, metric=ranking.words, unit=ranking.unit, rows=[rows_found[i] for i in order],
         p_interaction=_p_interaction(by_dataset, squares, [one.df for one in found]),
     )  # fmt: skip
 

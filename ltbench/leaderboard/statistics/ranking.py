@@ -7,8 +7,10 @@ from typing import Final
 
 import msgspec
 
-from ltbench.columns import BALANCED, CLASS_SUPPORT, HELD_OUT, TOP1, Column
-from ltbench.errors import UnknownName, UsageError
+from ltbench.columns import BALANCED, CLASS_SUPPORT, HELD_OUT, TOP1, Column, Unit
+from ltbench.costs import NAME as COST
+from ltbench.costs import check_costs, cost_column, is_cost
+from ltbench.errors import UnknownName
 from ltbench.records.record import Record
 
 BUILT_IN: Final = (
@@ -37,6 +39,16 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
         return title if title[:2].isupper() else title[:1].lower() + title[1:]
 
     @property
+    def unit(self) -> Unit:
+        """The unit of the number: percent, or one of its own."""
+        return self.column.unit
+
+    @property
+    def is_fraction(self) -> bool:
+        """Whether the number is a share of 1."""
+        return self.unit == "percent"
+
+    @property
     def sign(self) -> int:
         """1 where high is good, -1 where low is."""
         return 1 if self.column.higher_is_better else -1
@@ -48,13 +60,26 @@ DEFAULT: Final = Ranking(column=BUILT_IN[0])
 def ranking_of(records: Sequence[Record], metric: str = "", declared: Iterable[Column] = ()) -> Ranking:
     """Return what comparable records are ranked by: `metric` if given, else what fits their test split.
 
+    Raises `UnknownName` for a metric that is not there, and for costs of other classes.
+    """
+    for record in records if is_cost(metric) else ():
+        if classes := record.data.get("classes"):
+            check_costs(metric, classes, record.setting.dataset)
+    return ranking_for(_test_images(records), metric, declared)
+
+
+def ranking_for(test_counts: Iterable[int], metric: str = "", declared: Iterable[Column] = ()) -> Ranking:
+    """Return what rows are ranked by: `metric` if given, else what fits the test split.
+
     On a balanced test split that is top-1 accuracy, else balanced accuracy: by top-1, a model that always predicts the
-    largest class would come first. Raises `UnknownName` and `UsageError` for a metric that cannot rank.
+    largest class would come first. test_counts: images of each class. Raises `UnknownName` for a metric that is not there.
     """
     if metric:
         column = ranking_column(metric, declared)
-        return Ranking(column=column, why=f"Ranked by {Ranking(column=column).words}, as asked.")
-    sizes = _test_images(records)
+        low = "" if column.higher_is_better else "; low is good"
+        told = f" {column.description}" if is_cost(metric) else ""
+        return Ranking(column=column, why=f"Ranked by {Ranking(column=column).words}, as asked{low}.{told}")
+    sizes = [count for count in test_counts if count]
     name = BALANCED if len(set(sizes)) > 1 else TOP1
     column = ranking_column(name, declared)
     if name == TOP1:
@@ -73,21 +98,19 @@ def ranking_column(metric: str, declared: Iterable[Column]) -> Column:
     known = {column.name: column for column in (*BUILT_IN, *declared) if not column.per_class}
     if metric.startswith(HELD_OUT):
         return ranking_column(metric.removeprefix(HELD_OUT), known.values()).on_held_out()
+    if is_cost(metric):
+        return cost_column(metric)
     if metric not in known:
-        raise UnknownName.of("metric", metric, known)
-    column = known[metric]
-    if column.unit != "percent":
-        others = ", ".join(sorted(name for name, one in known.items() if one.unit == "percent"))
-        raise UsageError(
-            f"'{metric}' is no fraction, so leaderboards are not ranked by it", fix=f"one of {others}"
-        )  # fmt: skip
-    return column
+        raise UnknownName.of("metric", metric, [*known, f"{COST}[costs=FILE]"])
+    return known[metric]
 
 
 def words_of(metric: str, declared: Iterable[Column]) -> str:
     """Return the name of a metric within a sentence; its own name if no column declares it."""
     known = {column.name: column for column in (*BUILT_IN, *declared)}
     name = metric.removeprefix(HELD_OUT)
+    if is_cost(name):
+        return Ranking(column=cost_column(name)).words
     return Ranking(column=known[name]).words if name in known else name
 
 

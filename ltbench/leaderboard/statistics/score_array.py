@@ -35,10 +35,11 @@ class ScoreArray:
     """Of each combination; empty for scores without records."""
 
     def __init__(
-        self, combinations: list[Combined], factors: list[float], runs: list[Pair], screen_pairs: Pairs | None = None
-    ) -> None:
+        self, combinations: list[Combined], factors: list[float], runs: list[Pair], screen_pairs: Pairs | None = None,
+        *, fractions: bool = True,
+    ) -> None:  # fmt: skip
         """screen_pairs: pairs whose interaction is estimated, if the rows are those of a screening design."""
-        self.screen_pairs = screen_pairs
+        self.screen_pairs, self.fractions = screen_pairs, fractions
         self.combinations, self.factors, self.runs = combinations, factors, runs
         self.rows = {combination: row for row, combination in enumerate(combinations)}
         self.values = np.full((len(combinations), len(factors), len(runs)), np.nan)
@@ -46,14 +47,22 @@ class ScoreArray:
         self._compared: dict[Place, Comparisons] = {}
 
     @classmethod
-    def of(cls, records: Iterable[Record], metric: str = TOP1, screen_pairs: Pairs | None = None) -> Self:
-        """Return the scores of the records of one board by a metric."""
+    def of(
+        cls,
+        records: Iterable[Record],
+        metric: str = TOP1,
+        screen_pairs: Pairs | None = None,
+        *,
+        fractions: bool = True,
+    ) -> Self:
+        """Return the scores of the records of one board by a metric. fractions: as for `compare_rows`."""
         current = newest(list(records))
         made = cls(
             list(dict.fromkeys(frozenset(record.techniques) for record in current)),
             sorted({record.setting.imbalance_factor for record in current}),
             sorted({record.seeds for record in current}),
             screen_pairs,
+            fractions=fractions,
         )
         factors, runs = ({one: i for i, one in enumerate(known)} for known in (made.factors, made.runs))
         for record in current:
@@ -83,7 +92,7 @@ class ScoreArray:
     def compared(self, place: Place) -> Comparisons:
         """Return the comparison of all combinations."""
         if place not in self._compared:
-            self._compared[place] = compare_rows(self.at(place), self.design(place))
+            self._compared[place] = compare_rows(self.at(place), self.design(place), fractions=self.fractions)
         return self._compared[place]
 
     @cached_property

@@ -27,7 +27,9 @@ def short_caption(table: Table, first: Table) -> str:
 def _numbers(table: Table) -> str:
     across = table.factor is None
     where = "at each imbalance factor (IF)" if across else f"at {place_text(table.factor or 1, table.data)}"
-    return f"{table.ranking.column.full_title} in % {where}, {_runs(table)}."
+    title = table.ranking.column.full_title
+    low = "" if table.ranking.column.higher_is_better else " (low is good)"
+    return f"{title}{' in %' if table.ranking.is_fraction else ''}{low} {where}, {_runs(table)}."
 
 
 def _sentences(table: Table, *, page: bool) -> Iterator[str]:

@@ -80,7 +80,7 @@ def main_columns(table: Table) -> list[TextColumn]:
     shown = [_plain(RANK, [rank_text(row) for row in rows]), _names(table)]
     shown.append(_scored(table, replace(primary, title="mean") if table.factor is None else primary, interval=True))
     shown.append(_plain(RUNS, [runs_text(row, table.expected) for row in rows], 50))
-    differences = [REFERENCE if row.label == table.reference else delta_text(row) for row in rows]
+    differences = [REFERENCE if row.label == table.reference else delta_text(row, primary.unit) for row in rows]
     shown.append(_plain(delta_title(table.reference), differences, 2 * _LEFT_OUT_LAST))
     if table.factor is None:
         names = [name for name in (rows[0].scores if rows else {}) if name.startswith(f"{primary.name}@")]
@@ -89,7 +89,7 @@ def main_columns(table: Table) -> list[TextColumn]:
             place = len(names) if not number else len(names) + 1 if number == len(names) - 1 else number
             heading = f"IF {name.partition('@')[2]}"
             shown.append(_scored(table, replace(primary, name=name, title=heading, priority=_LEFT_OUT_LAST + place)))
-        shown.append(_scored(table, Column(name=AREA, title=AREA, priority=21)))
+        shown.append(_scored(table, replace(primary, name=AREA, title=AREA, priority=21)))
     return [*shown, *shown_in(table, "main")]
 
 
@@ -155,11 +155,11 @@ def reference_text(reference: str) -> str:
     return "the baseline" if reference == "baseline" else reference
 
 
-def delta_text(row: Row) -> str:
+def delta_text(row: Row, unit: Unit = "percent") -> str:
     """Return the difference to the reference with its interval, and `*` if it is significant."""
     if row.delta is None:
         return ""
-    return f"{signed(row.delta.mean)}{half_text(row.delta)}{' *' if row.separated else ''}"
+    return f"{signed(row.delta.mean, unit)}{half_text(row.delta, unit)}{' *' if row.separated else ''}"
 
 
 def published_label(one: PublishedRow, table: Table) -> str:
@@ -184,10 +184,25 @@ def number_text(value: float, unit: Unit) -> str:
     return percent(value) if unit == "percent" else f"{round(value, 3) + 0.0:.3f}"
 
 
-def signed(fraction: float) -> str:
-    """Return a difference in percentage points with its sign; U+2212 for minus, as browsers wrap after a hyphen."""
-    text = percent(fraction)
-    return "0.0" if text == "0.0" else text.replace("-", "−") if text.startswith("-") else f"+{text}"
+def signed(difference: float, unit: Unit = "percent") -> str:
+    """Return a difference with its sign, in percentage points or as it is; U+2212, as browsers wrap after a hyphen."""
+    text = number_text(difference, unit)
+    return text if not float(text) else text.replace("-", "−") if text.startswith("-") else f"+{text}"
+
+
+def points(unit: Unit) -> str:
+    """Return the word after a difference: ` points` of percent, nothing if the score has a unit of its own."""
+    return " points" if unit == "percent" else ""
+
+
+def scale(unit: Unit) -> int:
+    """Return by what a score is multiplied where it is drawn: 100 for percent."""
+    return 100 if unit == "percent" else 1
+
+
+def axis_title(title: str, unit: Unit) -> str:
+    """Return the title of an axis of scores."""
+    return f"{title}, %" if unit == "percent" else title
 
 
 def p_text(p: float | None) -> str:
@@ -242,7 +257,7 @@ def _scored(table: Table, column: Column, *, interval: bool = False) -> TextColu
         score=column.name,
         texts=texts,
         best=[number is not None and number == top for number in rounded],
-        tail=[half_text(one) if interval and one is not None else "" for one in estimates],
+        tail=[half_text(one, column.unit) if interval and one is not None else "" for one in estimates],
         priority=None if interval else column.priority,
         unit=column.unit,
     )

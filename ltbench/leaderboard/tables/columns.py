@@ -9,6 +9,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from ltbench.columns import HELD_OUT, PER_CLASS, TOP1, Column
+from ltbench.costs import cost_column, is_cost
 from ltbench.leaderboard.statistics.ranking import BUILT_IN
 from ltbench.records.record import Record
 
@@ -59,7 +60,8 @@ def columns_of(records: Sequence[Record], declared: Iterable[Column], metric: st
 
     metric: what rows are ranked by.
     """
-    known = columns_present(records, join_columns(declared, BUILT_IN), metric)
+    asked = [cost_column(metric)] if is_cost(metric) else []
+    known = columns_present(records, join_columns(declared, BUILT_IN, asked), metric.removeprefix(HELD_OUT))
     names = _names(records)
     held_out = [column.on_held_out() for column in known if HELD_OUT + column.name in names]
     undeclared = sorted(names - {column.name for column in (*known, *held_out)})

@@ -21,21 +21,29 @@ from ltbench.leaderboard.tables.table import Table
 
 FOLD = 30
 """Rows shown before the rest is folded."""
+LISTED = 250
+"""Most rows of a table that a page has; `table.csv` has all of them."""
 
 
-def table_lines(table: Table, failures: Mapping[str, int], *, page: str = "", fold: int = FOLD) -> list[str]:
+def table_lines(
+    table: Table, failures: Mapping[str, int], *, page: str = "", fold: int = FOLD, most: int = LISTED
+) -> list[str]:
     """Return a table as lines of markdown: the first rows and the reference, the rest folded, the notes.
 
-    failures: id of a failed cell -> number of the section that has its log; page: where that section is.
+    failures: id of a failed cell -> number of the section that has its log; page: where that section is; most: rows that
+    are listed, besides the reference and those that something is published of.
     """
     notes: dict[str, int] = {}
     grid = _Grid(table, columns(table), failures, page, notes, marks=True)
-    first = leading_rows(table.rows, fold, table.reference)
-    others = [i for i in range(len(table.rows)) if i not in set(first)]
+    first, listed = leading_rows(table.rows, fold, table.reference), listed_rows(table, most)
+    others = [i for i in listed if i not in set(first)]
     # Published numbers of what was not run stand last.
     lines, rest = grid.lines(first, rows_without=not others), grid.lines(others, rows_without=bool(others))
     if others:
         lines += ["", *details(f"{len(others)} more rows", rest)]
+    if left := len(table.rows) - len(listed):
+        # The block of a README links the page.
+        lines += ["", left_out(left, link=not page)]
     lines += _note_lines(notes)
     if len(table.rows) > 1 and all(row.label != table.reference for row in table.rows):
         lines += ["", f"There are no differences to {escape(reference_text(table.reference))}, which has no row here."]
@@ -45,13 +53,26 @@ def table_lines(table: Table, failures: Mapping[str, int], *, page: str = "", fo
     return lines
 
 
-def more_lines(table: Table, failures: Mapping[str, int]) -> list[str]:
-    """Return the columns that the table itself lacks, folded; nothing if there are none."""
+def listed_rows(table: Table, most: int = LISTED) -> list[int]:
+    """Return the places of the rows that a page has: the first ones, the reference, and those that something is published of."""
+    published = {one.label for one in table.published}
+    first = leading_rows(table.rows, most, table.reference)
+    return sorted({*first, *(i for i, row in enumerate(table.rows) if row.label in published)})
+
+
+def left_out(rows: int, *, link: bool = True) -> str:
+    """Return the sentence on rows that a page does not list. link: whether it says where they are."""
+    verb = "1 row of a lower rank is" if rows == 1 else f"{rows:,} rows of lower ranks are"
+    return f"{verb} not listed here" + ("; [`table.csv`](table.csv) has all rows." if link else ".")
+
+
+def more_lines(table: Table, failures: Mapping[str, int], most: int = LISTED) -> list[str]:
+    """Return the columns that the table itself lacks, folded; nothing if there are none. most: as for `table_lines`."""
     shown = more_columns(table)
     if len(shown) == 1:
         return []
     notes: dict[str, int] = {}
-    grid = _Grid(table, shown, failures, "", notes, marks=False).lines(range(len(table.rows)), rows_without=True)
+    grid = _Grid(table, shown, failures, "", notes, marks=False).lines(listed_rows(table, most), rows_without=True)
     titles = ", ".join(escape(column.name) for column in shown[1:])
     return [*details(f"More columns: {titles}", [*grid, *_note_lines(notes)]), ""]
 

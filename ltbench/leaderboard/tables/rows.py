@@ -105,7 +105,7 @@ def make_rows(
     """
     metric, values = ranking.name, scores[ranking.name]
     design = RowDesign.of([records[label] for label in labels], runs)
-    tests = compare_rows(values, design, ranking.sign)
+    tests = compare_rows(values, design, ranking.sign, fractions=ranking.is_fraction)
     found = {name: estimates(matrix) for name, matrix in scores.items()} | {metric: mean_estimates(values, tests)}
     base, best = labels.index(reference) if reference in labels else None, tests.best
     single = not any(name.startswith(f"{metric}@") for name in scores)

@@ -19,6 +19,9 @@ class Classification(Metric, frozen=True):
     recall. `many`, `medium` and `few` are the mean accuracies of the classes with more than 100, 20 to 100 and fewer
     than 20 training images. `head_third`, `middle_third` and `tail_third` are thirds of the classes by number of
     training images, so that no third is empty. `sd_classes` is the population standard deviation of class accuracies.
+    `worst_class` is the lowest accuracy of any class. Its noise is that of few images: from n of them an accuracy of p has
+    a standard error of sqrt(p (1 - p) / n), 5 points for n = 100 and p = 0.5, and the lowest of many noisy accuracies is
+    below the lowest true one. Compare rows by it only over several seeds.
 
     As in scikit-learn with `zero_division=0`, the precision of a class that is never predicted is 0, and macro F1 is
     the mean over the classes that occur among labels or predictions. Accuracy and recall of a class without test images
@@ -64,7 +67,7 @@ class Classification(Metric, frozen=True):
             description="Mean accuracy of the third of classes with the fewest training images.",
         ),
         Column(
-            name="worst_class", title="worst", long_title="Worst class", shown="main", priority=42,
+            name="worst_class", title="worst", long_title="Worst-class accuracy", shown="main", priority=42,
             description="Lowest accuracy of any class.",
         ),
         Column(

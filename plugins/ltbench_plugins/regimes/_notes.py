@@ -7,7 +7,7 @@ from collections.abc import Mapping
 _TWICE = "the second stage already balances the classes, so the head may be pushed below the tail"
 
 ADJUSTED_AFTER_A_BALANCED_STAGE: Mapping[str, str] = dict.fromkeys(
-    ("logit_adjust_posthoc", "prior_shift", "tau_norm"), _TWICE
+    ("logit_adjust_posthoc", "prior_shift", "min_cost", "tau_norm"), _TWICE
 )
 """For regimes with a class-balanced second stage: what corrects the class prior after the training."""
 

@@ -95,10 +95,10 @@ def test_a_figure_is_the_same_bytes_again_and_in_any_order_and_has_a_white_backg
 def test_an_interval_that_is_not_symmetric_is_drawn_so() -> None:
     found = point(Estimate(0.97, None, None, 3, ends=(0.94, 0.98)))
     assert found is not None
-    assert found.bars == [[pytest.approx(3.0)], [pytest.approx(1.0)]]
+    assert found.bars(100) == [[pytest.approx(3.0)], [pytest.approx(1.0)]]
     alone = point(Estimate(0.97, None, None, 1))
     assert alone is not None
-    assert alone.bars is None
+    assert alone.bars(100) is None
 
 
 def test_of_a_single_factor_the_figure_has_the_numbers_as_the_table_writes_them() -> None:

@@ -68,7 +68,7 @@ def file(quick: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("report") / "report.html"
     with pytest.MonkeyPatch.context() as patch:
         real = content.effects
-        patch.setattr(content, "effects", lambda _: real(EFFECTS))
+        patch.setattr(content, "effects", lambda _, unit: real(EFFECTS, unit))
         file.write_text(document(loaded(quick)), encoding="utf-8")
     return file
 
@@ -221,7 +221,7 @@ def test_a_row_that_may_be_the_best_has_a_filled_dot_where_rows_are_tested(page:
     ranks = column(page, "rank")
     assert page.locator("#table .may-be-best").count() == sum(text.split("–")[0] == "1" for text in ranks)
     at_factor(page, "100")
-    page.get_by_label("Metric", exact=True).select_option(label="Worst class")
+    page.get_by_label("Metric", exact=True).select_option(label="Worst-class accuracy")
     assert not page.locator("#table .may-be-best").count()
 
 
@@ -333,7 +333,7 @@ def test_the_imbalance_factor_and_the_metric_change_the_table(page: Page) -> Non
     at_factor(page, "100")
     expect(page.locator("#best")).to_contain_text("Best at imbalance factor 100: ")
     expect(page.locator("#table caption")).to_contain_text("Imbalance factor 100")
-    page.get_by_label("Metric", exact=True).select_option(label="Worst class")
+    page.get_by_label("Metric", exact=True).select_option(label="Worst-class accuracy")
     assert page.locator("#table thead th").nth(3).get_attribute("data-heading") == "worst"
     assert re.fullmatch(r"\d+\.\d ± \d+\.\d", column(page, "worst")[0])
     assert not page.locator('th[data-heading="ECE"]').count()

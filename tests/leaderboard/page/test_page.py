@@ -354,3 +354,36 @@ def test_the_text_on_effects_says_how_they_were_estimated_and_what_was_tested() 
         "- cb_sampler, mixup, label_smooth and tta were never varied alone: their effects are estimated by least squares "
         "and aliased with no interaction of two techniques." in fitted
     )
+
+
+def test_a_page_of_thousands_of_rows_lists_the_first_ones_and_says_where_the_rest_is() -> None:
+    rows = [("baseline", {})] + [(f"loss_{i}", {"loss": f"loss_{i}"}) for i in range(400)]
+    chance = random.Random(3)
+    scores = {label: chance.gauss(0.7, 0.05) for label, _ in rows} | {"baseline": 0.3}
+    records = [
+        record(picks, factor, seed, {"top1": scores[label] + chance.gauss(0, 0.01)})
+        for label, picks in rows
+        for factor in (10.0, 100.0)
+        for seed in (0, 1)
+    ]
+    text = rendered(records)
+    best = sorted(scores, key=lambda label: -scores[label])
+    # Three tables; the reference is the last of all, and stands in each of them.
+    assert text.count("not listed here") == 3
+    assert "150 rows of lower ranks are not listed here; [`table.csv`](table.csv) has all rows." in text
+    assert lines_of(text, best[0])
+    assert lines_of(text, "baseline")
+    assert not lines_of(text, best[-2])
+    assert table_csv(boards(records)).count("\n") == 401 * 3 + 1
+
+
+def test_a_page_of_many_boards_lists_fewer_rows_of_each_table() -> None:
+    records = [
+        record({"loss": f"loss_{i}"} if i else {}, 100.0, 0, {"top1": 0.5 + i / 1000}, dataset=f"data{board}")
+        for board in range(20)
+        for i in range(60)
+    ]
+    text = rendered(records)
+    # A thousand rows are 50 of each table, the reference and nine more; the table over all data sets is one more table.
+    assert text.count("9 rows of lower ranks are not listed here") == 20 + 1
+    assert len(text) < 1_000_000

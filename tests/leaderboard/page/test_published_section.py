@@ -44,7 +44,16 @@ def test_numbers_that_no_table_has_stand_beside_what_was_measured() -> None:
     rows = [line for line in lines if line[0].startswith("Table")]
     # Top-1 at factor 100 has its row in the table of that factor.
     assert rows == [
-        ["Table 1 <sup>1</sup>", "baseline", "IF 100", "negative log-likelihood", "80.0", "90.0 ± 0.0", "2", "+10.0"],
+        [
+            "Table 1 <sup>1</sup>",
+            "baseline",
+            "IF 100",
+            "negative log-likelihood",
+            "0.800",
+            "0.900 ± 0.000",
+            "2",
+            "+0.100",
+        ],
         ["Table 1", "cb_sampler + mixup", "IF 50", "top-1", "70.0", "–", "0", "–"],
     ]
     assert "- <sup>1</sup> by eye" in text

@@ -97,3 +97,13 @@ def test_a_diagram_of_many_shows_the_best_and_says_so() -> None:
     data = critical_difference.collect(found)
     assert (len(data.labels), data.many) == (20, 30)
     assert all(last < 20 for _, last in data.groups)
+
+
+def test_the_axis_of_a_thousand_rows_has_few_ticks() -> None:
+    for rows, most in ((5, 6), (1000, 17)):
+        values = np.random.default_rng(0).normal(size=(10, rows)) + np.linspace(0.5, 0, rows)
+        found = rank_and_test([f"data{i}" for i in range(10)], [f"row {i}" for i in range(rows)], values)
+        made = critical_difference.draw(critical_difference.collect(found))
+        ticks = [text.get_text() for text in made.axes[0].texts if text.get_text().isdigit()]
+        assert 2 <= len(ticks) <= most
+        assert len(set(ticks)) == len(ticks)

@@ -42,7 +42,7 @@ function chosenDifferences(one) {
   if (!lines.length) return null;
   const where = one.factor === null ? "over all imbalance factors" : `at ${one.place}`;
   return el("div", { class: "differences" },
-    plainTable(`Differences in ${board().ranking.words} ${where}, in points`, ["combination", "minus", "difference", "p", "runs"], lines),
+    plainTable(`Differences in ${board().ranking.words} ${where}${board().ranking.unit === "percent" ? ", in points" : ""}`, ["combination", "minus", "difference", "p", "runs"], lines),
     el("p", { class: "fine" }, "± or the two ends: simultaneous 95 % interval, as in the table and by ", el("code", {}, "ltbench compare"),
       `. * where it leaves out zero.${lines.some((line) => line[2] === "not in this file") ? " Lower rows of a long table are left out to keep this file small." : ""}`));
 }

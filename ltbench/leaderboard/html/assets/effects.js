@@ -12,17 +12,21 @@ function drawEffects() {
     return;
   }
   const sum = (name) => mine.find(({ techniques }) => techniques.length === 1 && techniques[0] === name)?.mean ?? 0;
-  names.sort((a, b) => sum(b) - sum(a));
+  names.sort((a, b) => sign() * (sum(b) - sum(a)));
   const where = factor === null ? "over all imbalance factors" : `at ${table().place}`;
   body.replaceChildren(
-    el("p", { class: "fine" }, `Percentage points of ${board().ranking.words} ${where}. On the diagonal, what switching the technique on adds on average over the combinations run with and without it; `
+    el("p", { class: "fine" }, `${isPercent() ? "Percentage points" : "Change"} of ${board().ranking.words} ${where}. On the diagonal, what switching the technique on adds on average over the combinations run with and without it; `
       + "elsewhere, what a pair adds beyond the sum of the two. Bold and * where significant: the 95 % interval leaves out zero. The intervals of all techniques hold together, and so do those of all pairs."),
     el("div", { class: "beside" }, effectChart(mine, names), aloneTable(mine)), ...notes);
 }
 
+const isPercent = () => board().ranking.unit === "percent";
+/** 1 where a high score is good, -1 where a low one is. */
+const sign = () => board().ranking.sign;
+
 function aloneTable(mine) {
-  const alone = mine.filter(({ techniques }) => techniques.length === 1).sort((a, b) => b.mean - a.mean);
-  return plainTable("Each technique, averaged over the combinations run with and without it, points", ["technique", "adds", "95 % interval", "over"],
+  const alone = mine.filter(({ techniques }) => techniques.length === 1).sort((a, b) => sign() * (b.mean - a.mean));
+  return plainTable(`Each technique, averaged over the combinations run with and without it${isPercent() ? ", points" : ""}`, ["technique", "adds", "95 % interval", "over"],
     alone.map((one) => [one.techniques[0], one.text, one.interval, one.over]));
 }
 
@@ -32,7 +36,7 @@ function effectChart(mine, names) {
     const [a, b] = [Math.max(...places), Math.min(...places)];
     return { ...effect, row: names[a], column: names[b], title: effect.techniques.join(" with "), short: effect.text.replace(" *", "") };
   });
-  const limit = Math.max(...values.map(({ mean }) => Math.abs(mean)), 0.1);
+  const limit = Math.max(...values.map(({ mean }) => Math.abs(mean)), isPercent() ? 0.1 : 0.001);
   const longest = Math.max(...names.map((name) => name.length));
   const spec = (width) => {
     const left = Math.min(longest * 6.6 + 16, 170);
@@ -45,20 +49,20 @@ function effectChart(mine, names) {
       width: side, height: Math.min(side, Math.max(48 * names.length, 60)), data: { values },
       layer: [
         { mark: { type: "rect", stroke: themeColor("surface"), strokeWidth: 2, cornerRadius: 3 },
-          encoding: { x, y, color: { field: "mean", type: "quantitative", legend: null, scale: { domain: [-limit, 0, limit], range: [themeColor("minus"), themeColor("sunken"), themeColor("plus")], interpolate: "lab" } },
-            tooltip: [{ field: "title", title: "title" }, { field: "text", title: "adds, points" }, { field: "interval", title: "95 % interval" }, { field: "n", title: "runs" }, { field: "over", title: "over" }] } },
+          encoding: { x, y, color: { field: "mean", type: "quantitative", legend: null, scale: { domain: [-limit, 0, limit], range: [themeColor(sign() > 0 ? "minus" : "plus"), themeColor("sunken"), themeColor(sign() > 0 ? "plus" : "minus")], interpolate: "lab" } },
+            tooltip: [{ field: "title", title: "title" }, { field: "text", title: isPercent() ? "adds, points" : "adds" }, { field: "interval", title: "95 % interval" }, { field: "n", title: "runs" }, { field: "over", title: "over" }] } },
         ...(numbered ? [true, false] : []).map((sure) => ({
           transform: [{ filter: `datum.sure === ${sure}` }], mark: { type: "text", fontSize: 12, fontWeight: sure ? "bold" : "normal", tooltip: null },
           encoding: { x, y, text: { field: "short" }, color: { condition: { test: `abs(datum.mean) > ${0.6 * limit}`, value: themeColor("on-matrix") }, value: themeColor("text") } } })),
       ],
     };
   };
-  const alone = values.filter(({ techniques }) => techniques.length === 1).sort((a, b) => b.mean - a.mean);
+  const alone = values.filter(({ techniques }) => techniques.length === 1).sort((a, b) => sign() * (b.mean - a.mean));
   return chart({
     title: "Main effects and interactions",
     says: `Heat map. Adds on its own: ${alone.map((one) => `${one.title} ${one.text} (${one.interval})`).join("; ")}. The pairs are in the table below.`,
     spec,
-    numbers: () => plainTable("What each technique and each pair adds, in percentage points", ["technique, or pair", "adds", "95 % interval", "runs", "over"],
-      [...values].sort((a, b) => a.techniques.length - b.techniques.length || b.mean - a.mean).map((one) => [one.title, one.text, one.interval, one.n, one.over])),
+    numbers: () => plainTable(`What each technique and each pair adds${isPercent() ? ", in percentage points" : ""}`, ["technique, or pair", "adds", "95 % interval", "runs", "over"],
+      [...values].sort((a, b) => a.techniques.length - b.techniques.length || sign() * (b.mean - a.mean)).map((one) => [one.title, one.text, one.interval, one.n, one.over])),
   });
 }
