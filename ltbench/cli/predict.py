@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +132,7 @@ def _below(folder: Path) -> Iterator[Path | None]:
             yield Path(entry.path)
 
 
-def _results(model: TrainedModel, files: Iterable[Path], top: int, *, calibrated: bool) -> Iterator[ImageResult]:
+def _results(model: TrainedModel, files: Sequence[Path], top: int, *, calibrated: bool) -> Iterator[ImageResult]:
     """Yield the results in the order of the files; only the pixels of one batch are in memory."""
     from ltbench.image_files.names import plain
     from ltbench.trained_model.model import batches
@@ -140,14 +140,10 @@ def _results(model: TrainedModel, files: Iterable[Path], top: int, *, calibrated
     waiting: list[ImageResult] = []
 
     def pixels() -> Iterator[Any]:
-        for file in files:
-            name = plain(str(file))
-            try:
-                image = model.read(file)
-            except DataError as error:
-                waiting.append(ImageResult(file=name, labels=[], probabilities=[], error=error.why))
-            else:
-                waiting.append(ImageResult(file=name, labels=[], probabilities=[]))
+        for file, image in zip(files, model.read_each(files), strict=True):
+            error = image.why if isinstance(image, DataError) else ""
+            waiting.append(ImageResult(file=plain(str(file)), labels=[], probabilities=[], error=error))
+            if not error:
                 yield image
 
     for batch in batches(pixels()):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import numpy as np
 
+from ltbench.core.folders import cores
 from ltbench.errors import DataError, JobFailed, UsageError
 from ltbench.image_files.decode import read_image, warnings_by_thread
 from ltbench.image_files.names import plain
@@ -31,6 +34,10 @@ if TYPE_CHECKING:
     from ltbench.executor import Techniques
     from ltbench.jobs.prediction_file import StoredPrediction
     from ltbench.stages import FloatArray
+
+
+_CHUNK = 64
+"""Images that are read at a time, in threads."""
 
 
 class Classified(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,15 +144,32 @@ class TrainedModel:
 
         Raises `DataError`, naming file and reason.
         """
+        (found,) = self.read_each([source])
+        if isinstance(found, DataError):
+            raise found
+        return found
+
+    def read_each(self, sources: Iterable[str | Path | Image | Any]) -> Iterator[Any]:
+        """Yield each image as `read` returns it, or the `DataError` of one that cannot be read; a few are read at a time."""
+        left = iter(sources)
+        with ThreadPoolExecutor(cores()) as pool:
+            while chunk := list(islice(left, _CHUNK)):
+                with warnings_by_thread():
+                    found = list(pool.map(self._read, chunk))
+                yield from found
+
+    def _read(self, source: Any) -> Any:
+        pixels, found = read_image(_opened(source), self.description.reading)
+        if pixels is not None:
+            return pixels
         name = plain(str(source)) if isinstance(source, str | Path) else f"an image ({type(source).__name__})"
-        with warnings_by_thread():
-            pixels, found = read_image(_opened(source), self.description.reading)
-        if pixels is None:
-            raise DataError(f"{name} cannot be read as an image", why=found.problem, fix=found.fix)
-        return pixels
+        return DataError(f"{name} cannot be read as an image", why=found.problem, fix=found.fix)
 
     def _pixels(self, images: Iterable[Any]) -> Iterator[Any]:
-        return (self.read(image) for image in images)
+        for found in self.read_each(images):
+            if isinstance(found, DataError):
+                raise found
+            yield found
 
     def probabilities(self, images: Any, *, calibrated: bool = False) -> FloatArray:
         """Return the probabilities of images as `read` returns them, uint8 [N, channels, size, size]: float64 [N, C].

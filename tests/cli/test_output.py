@@ -70,7 +70,7 @@ def test_commands_fit_the_window(command: list[str], width: int) -> None:
 @pytest.mark.parametrize("width", [40, 80])
 def test_the_list_of_a_stage_has_all_parameters_in_any_window(width: int) -> None:
     words = call("list", "dataset", width=width).stdout.split()
-    assert {"test_fraction=0.25,", "balanced_test=true", "white=0", "classes=even"} <= set(words)
+    assert {"test_fraction=0.25,", "balanced_test=true", "white=0,", "classes=even"} <= set(words)
     assert "" not in call("list", "dataset", width=width).stdout.splitlines()
 
 

@@ -153,7 +153,7 @@ def test_plan_counts_trainings_and_not_the_pieces_they_share(planned: tuple[str,
 def test_plan_says_what_would_run_and_writes_nothing(planned: tuple[str, ...], tmp_path: Path) -> None:
     facts = json.loads(printed(*planned, "--json", "--cells"))
     assert (facts["cells"], facts["jobs"]["fit"], facts["trainings"], facts["trainings_naive"]) == (16, 8, 8, 16)
-    assert facts["missing"] == {"fit": 8, "select": 0, "predict": 16, "cell": 16}
+    assert facts["missing"] == {"features": 0, "fit": 8, "select": 0, "predict": 16, "cell": 16}
     assert len({cell["id"] for cell in facts["list"]}) == 16
     assert "8 for 16 cells" in printed(*planned)
     assert not (tmp_path / "store").exists()
