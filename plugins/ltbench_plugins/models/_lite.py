@@ -28,6 +28,9 @@ class EfficientNetLite(Model, frozen=True):
     def check(self) -> None:
         check_frozen(self.name, pretrained=self.pretrained, frozen=self.frozen)
 
+    def without_effect(self) -> tuple[str, ...]:
+        return () if self.pretrained else ("frozen",)
+
     @property
     def is_pretrained(self) -> bool:
         return self.pretrained

@@ -41,6 +41,9 @@ class TimmModel(Model, frozen=True):
             )
         check_frozen(self.name, pretrained=self.pretrained, frozen=self.frozen)
 
+    def without_effect(self) -> tuple[str, ...]:
+        return () if self.pretrained else ("frozen",)
+
     @property
     def is_pretrained(self) -> bool:
         return self.pretrained

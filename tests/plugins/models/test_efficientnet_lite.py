@@ -12,8 +12,9 @@ import pytest
 import torch
 from plugins.checks import build, parameters, shape
 
-from ltbench.errors import DataError, PluginError
+from ltbench.errors import DataError, ParameterError, PluginError
 from ltbench_plugins.models._networks import efficientnet_lite as lite
+from ltbench_plugins.models.efficientnet_lite0 import EfficientNetLite0
 
 VARIANTS = (0, 1, 2)
 NATIVE = {0: 224, 1: 240, 2: 260}
@@ -140,3 +141,12 @@ def test_a_damaged_file_of_weights_is_an_error_that_names_it(
     with pytest.raises(DataError, match="missing or corrupt") as error:
         registry.parse("efficientnet_lite0[pretrained=true]").build(3, 32, 10)
     assert str(file) in str(error.value)
+
+
+def test_a_frozen_backbone_needs_pretrained_weights() -> None:
+    with pytest.raises(ParameterError, match="is frozen, but its weights are random"):
+        EfficientNetLite0(frozen=True)
+    model = EfficientNetLite0(pretrained=True, frozen=True)
+    assert model.is_pretrained
+    assert model.is_frozen
+    assert model.label == "efficientnet_lite0[frozen=true,pretrained=true]"
