@@ -1,6 +1,7 @@
 """ltbench: a benchmark of techniques for long-tailed image classification, alone and in combination.
 
 Plugin authors import from here: the base class of a stage, `Meta` for ranges of parameters, `hookimpl` for hooks.
+`load_model` loads a trained model that `ltbench export-model` has written.
 Attributes are imported on first access, so that `import ltbench` stays cheap.
 """
 
@@ -21,12 +22,13 @@ _HOMES = {
     "SkippedFiles": "ltbench.data_report",
     "Tune": "ltbench.tune",
     "hookimpl": "ltbench.hookspecs",
+    "load_model": "ltbench.trained_model.model",
     **dict.fromkeys(
         (
             "Augment", "Auxiliary", "Branches", "Dataset", "DatasetInfo", "Ensemble", "Evidence", "Finetune", "Head", "Images", "LinearClassifier",
             "Loss", "Member", "Meta", "Metric", "Mix", "Mixed", "Model", "Moment", "Outputs", "ParameterGroup",
             "Partner", "Phase", "Posthoc", "Predicted", "Profile",
-            "Regime", "Sampler", "Seen", "Told", "Update", "View", "Weight",
+            "Regime", "Sampler", "Seen", "TimmNetwork", "Told", "Update", "View", "Weight",
         ),
         "ltbench.stages",
     ),
@@ -71,10 +73,12 @@ if TYPE_CHECKING:
     from ltbench.stages import Regime as Regime
     from ltbench.stages import Sampler as Sampler
     from ltbench.stages import Seen as Seen
+    from ltbench.stages import TimmNetwork as TimmNetwork
     from ltbench.stages import Told as Told
     from ltbench.stages import Update as Update
     from ltbench.stages import View as View
     from ltbench.stages import Weight as Weight
+    from ltbench.trained_model.model import load_model as load_model
     from ltbench.tune import NotTuned as NotTuned
     from ltbench.tune import Tune as Tune
 

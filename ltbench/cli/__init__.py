@@ -33,6 +33,8 @@ COMMANDS = {
     "show-cell": "Show the record of a cell, and the command that reruns it.",
     "compare": "Compare two sets of records, or two combinations of techniques, cell by cell.",
     "export": "Export all numbers as CSV, JSON or Parquet, one row per cell and metric.",
+    "export-model": "Write the trained model of a cell into a folder, for use anywhere.",
+    "predict": "Classify images with a trained model.",
     "verify": "Verify records of other people, and rerun some of their cells.",
     "merge": "Merge records from other machines into a leaderboard.",
     "invalidate": "Withdraw the numbers of a cell from every page, and say why.",

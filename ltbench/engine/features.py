@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
     from ltbench.store.store import Store
 
-_BATCH = 64
+FEATURE_BATCH = 64
 """Images per batch, always: the bits of a row may depend on the size of its batch."""
 _FEATURES, _HASHES = "features.npy", "hashes.npy"
 
@@ -133,9 +133,9 @@ def _known_rows(
 
 def _filled_batches(images: Any, numbers: Sequence[int]) -> Iterator[Any]:
     """Yield the images with these numbers in batches of a fixed size; the last one is filled up with its last image."""
-    for start in range(0, len(numbers), _BATCH):
-        chosen = list(numbers[start : start + _BATCH])
-        yield images[chosen + chosen[-1:] * (_BATCH - len(chosen))]
+    for start in range(0, len(numbers), FEATURE_BATCH):
+        chosen = list(numbers[start : start + FEATURE_BATCH])
+        yield images[chosen + chosen[-1:] * (FEATURE_BATCH - len(chosen))]
 
 
 @torch.inference_mode()

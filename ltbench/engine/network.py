@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,19 +14,22 @@ from ltbench.errors import JobFailed, StateChanged
 from ltbench.stages import DatasetInfo, Model
 
 
-def build(model: Model, info: DatasetInfo, seed: int, device: torch.device) -> nn.Module:
+def build(model: Model, info: DatasetInfo, seed: int, device: torch.device, *, trained: bool = False) -> nn.Module:
     """Return the network of `model` with the initial weights of `seed`, channels_last, on the device.
 
-    Raises `JobFailed` if the model returns no network, or a network without `get_classifier()`.
+    trained: whether its weights are read from a file afterwards, so that pretrained ones are not needed. Raises
+    `JobFailed` if the model returns no network, or a network without `get_classifier()`.
     """
-    return build_for(model, info.channels, info.size, len(info.classes), seed, device)
+    return build_for(model, info.channels, info.size, len(info.classes), seed, device, trained=trained)
 
 
-def build_for(model: Model, channels: int, size: int, classes: int, seed: int, device: torch.device) -> nn.Module:
+def build_for(
+    model: Model, channels: int, size: int, classes: int, seed: int, device: torch.device, *, trained: bool = False
+) -> nn.Module:
     """Return what `build` does, for images of this shape and this number of classes."""
     # Always initialised on the CPU, so that the initial weights do not depend on the device.
     with seeded(seed, "init", torch.device("cpu")), output_checks.leaving_no_state(model):
-        network = model.build(channels, size, classes)
+        network = (model.rebuild if trained else model.build)(channels, size, classes)
     if not isinstance(network, nn.Module):
         raise output_checks.wrong_output(model, output_checks.describe(network), "a torch.nn.Module")
     get = getattr(network, "get_classifier", None)
@@ -43,17 +46,34 @@ def normaliser(model: Model, info: DatasetInfo, device: torch.device) -> Callabl
 
     Mean and SD are the model's if it has any, else the data set's.
     """
+    mean, deviation = mean_and_deviation(model, info)
+    return normaliser_of(mean, deviation, device)
+
+
+def mean_and_deviation(model: Model, info: DatasetInfo) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return those that images are normalised with, for pixels in [0, 1]: the model's if it has any, else the data set's."""
     with output_checks.leaving_no_state(model):
         means, deviations = model.mean_std(info.channels) or (info.mean, info.std)
     if len(means) != info.channels or len(deviations) != info.channels or min(deviations) <= 0:
         raise output_checks.wrong_output(
             model, f"mean and deviation {means}, {deviations}", f"{info.channels} of each, the latter > 0"
         )
-    mean, deviation = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (means, deviations))
-    # As scale and shift: one multiplication and one addition in place per batch.
-    scale = 1 / deviation
-    shift = -mean * scale
+    return tuple(means), tuple(deviations)
+
+
+def normaliser_of(
+    means: Sequence[float], deviations: Sequence[float], device: torch.device
+) -> Callable[[Tensor], Tensor]:
+    """Return the same for a given mean and SD of each channel."""
+    scale, shift = scale_and_shift(means, deviations, device)
     return lambda images: images.mul(scale).add_(shift)
+
+
+def scale_and_shift(means: Sequence[float], deviations: Sequence[float], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return a normalisation as one multiplication and one addition, which can be in place; float [1, channels, 1, 1]."""
+    mean, deviation = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (means, deviations))
+    scale = 1 / deviation
+    return scale, -mean * scale
 
 
 def set_trainable(model: Model, network: nn.Module, trainable: str) -> None:

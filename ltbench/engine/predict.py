@@ -35,15 +35,13 @@ from ltbench.engine.tensor_files import write_tensors
 from ltbench.engine.trained_network import trained_classifier, trained_network
 from ltbench.engine.views import ViewImages, view_of
 from ltbench.errors import JobFailed
+from ltbench.jobs.prediction_file import BATCH
 from ltbench.stages import Model
 from ltbench.store.format import write_json
 from ltbench.suite.recipe import Recipe
 
 if TYPE_CHECKING:
     from ltbench.executor import Context, Techniques
-
-_BATCH = 500
-"""Images per batch: 250 to 500 are fastest on a CPU; 2,000 take twice as long."""
 
 
 def predict(job: Job, context: Context) -> None:
@@ -70,17 +68,12 @@ def predict(job: Job, context: Context) -> None:
             subset = training_subset(spec, context) if split == "train" else load(*_where(spec, context))
             images, labels = (subset.images, subset.labels) if split == "train" else subset.split(split)
             network = trained_network(fit, context, subset.info, device)
-            prepare = _prepared(normaliser(model, subset.info, device), view_images)
+            prepare = prepared(normaliser(model, subset.info, device), view_images)
 
-        @torch.inference_mode()
         def run(batch: Tensor) -> tuple[Tensor, ...]:
-            """Return logits [E, B, C] and, if they are asked for, features [E, B, D], float32; E is 1 without branches."""
-            prepared = prepare(batch.to(device))
-            with autocast(recipe.precision, device):
-                results = outputs_of(network, prepared, features=features)
-            return tuple(result.float().cpu() for result in results)
+            return infer(network, prepare(batch.to(device)), recipe.precision, features=features)
 
-        first, *rest = torch.split(images, _BATCH)
+        first, *rest = torch.split(images, BATCH)
         with output_checks.leaving_no_state(model):
             first_results = run(first)
         branches, *taken = (torch.cat(parts, dim=1) for parts in zip(first_results, *map(run, rest), strict=True))
@@ -113,11 +106,25 @@ def _unchanged(features: Tensor) -> Tensor:
     return features
 
 
-def _prepared(normalise: ViewImages, view_images: ViewImages) -> ViewImages:
-    """Return a function from bytes [B, channels, size, size] to what the network takes."""
+def prepared(normalise: ViewImages, view_images: ViewImages) -> ViewImages:
+    """Return a function from bytes [B, channels, size, size] to what the network takes.
+
+    normalise: as `normaliser` returns it; view_images: of a view.
+    """
     return lambda batch: view_images(normalise(batch.float().mul_(1 / 255))).contiguous(
         memory_format=torch.channels_last
     )
+
+
+@torch.inference_mode()
+def infer(network: nn.Module, prepared: Tensor, precision: str, *, features: bool) -> tuple[Tensor, ...]:
+    """Return logits [E, B, C] and, with `features`, features [E, B, D], float32 on the CPU; E is 1 without branches.
+
+    prepared: what the network takes.
+    """
+    with autocast(precision, prepared.device):
+        results = outputs_of(network, prepared, features=features)
+    return tuple(result.float().cpu() for result in results)
 
 
 def outputs_of(network: nn.Module, images: Tensor, *, features: bool) -> tuple[Tensor, ...]:
@@ -131,7 +138,8 @@ def outputs_of(network: nn.Module, images: Tensor, *, features: bool) -> tuple[T
         return (network(images)[None],)
     with input_of(classifier_of(network)) as given:
         logits = network(images)
-    if len(given) != 1 or given[0].dim() != 2 or len(given[0]) != len(images):
+    # Shapes, as `len` would fix the number of images of a traced program.
+    if len(given) != 1 or given[0].dim() != 2 or given[0].shape[0] != images.shape[0]:
         raise JobFailed(
             "the network has no features: its classifier is not given one row of numbers per image",
             fix="leave out the posthoc that needs features, or use another model",

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 class Structure:
     """The techniques that make the network of a fit."""
 
-    def __init__(self, spec: Spec, registry: Techniques) -> None:
-        """spec: of the fit."""
+    def __init__(self, spec: Spec, registry: Techniques, *, trained: bool = False) -> None:
+        """spec: of the fit; trained: whether the weights of the network are read from a file afterwards."""
+        self.trained = trained
         self.seed: int = spec["seed"]
         self.model = registry.build_as(spec["model"], Model)
         self.finetune = None if "finetune" not in spec else registry.build_as(spec["finetune"], Finetune)
@@ -67,7 +68,7 @@ class Structure:
         """Return the network of one branch."""
         # The first branch has the weights of the network without branches.
         seed = stream_seed(self.seed, f"branch {number}") if number else self.seed
-        network = build(self.model, info, seed, device)
+        network = build(self.model, info, seed, device, trained=self.trained)
         self.rules.add_model(self.model, network)
         if self._images is not None and type(self.model).initialise is not Model.initialise:
             self._initialise(self.model, network, self._images)

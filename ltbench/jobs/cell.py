@@ -18,7 +18,7 @@ from ltbench.jobs.held_out import divided_counts
 from ltbench.jobs.metrics import MetricResults, by_split, compute_metrics, record_fields
 from ltbench.jobs.missing_metrics import installed_metrics, missing_metrics
 from ltbench.jobs.plugin_calls import merge_checked
-from ltbench.jobs.posthoc import adjusted_logits, merged_branches
+from ltbench.jobs.posthoc import adjusted_logits, branch_weights, merged_branches
 from ltbench.jobs.prediction_file import read_prediction
 from ltbench.jobs.renewed_record import with_missing_metrics, without_missing_metrics
 from ltbench.records.from_store import valid_record
@@ -179,7 +179,9 @@ def predictions(
         # Merge views first, so that a member of an ensemble predicts as it would alone.
         for split in splits:
             # Branches merge before, so that a view sees one network.
-            logits = merged_branches(registry, member.branches, posthoc, np.stack(branches[split]))
+            adjusted_views = np.stack(branches[split])
+            weights = None if member.branches is None else branch_weights(registry, posthoc, adjusted_views)
+            logits = merged_branches(registry, member.branches, weights, adjusted_views)
             merged_views[split].append(merge_checked(registry, view, view.merge, logits))
     return {
         split: Labelled(labels[split], merge_checked(registry, ensemble, ensemble.merge, np.stack(parts)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,44 +31,72 @@ def adjusted_logits(
     stored: the predictions of a network under one view, by split; counts: int64 [C] of its training images;
     splits: those to adjust; classes: their names. Raises `JobFailed`, naming the posthoc.
     """
+    states = fitted_states(registry, posthoc, stored, counts, classes)
+    return {split: adjusted_branches(registry, posthoc, states, stored[split], counts, classes) for split in splits}
+
+
+def fitted_states(
+    registry: Techniques, posthoc: Posthoc | None, stored: Mapping[str, StoredPrediction], counts: IntArray,
+    classes: tuple[str, ...] = (),
+) -> list[Any]:  # fmt: skip
+    """Return what a posthoc is fitted to for each branch of a network under one view; None for each that needs no evidence.
+
+    stored: the evidence by split, and other predictions of the network. Raises `JobFailed`, naming the posthoc.
+    """
+    classifiers = next(iter(stored.values())).classifiers
+    if posthoc is None or not (used := posthoc.uses()):
+        return [None] * len(classifiers)
+    states = []
+    for branch, classifier in enumerate(classifiers):
+        # A copy of the labels and counts, because what a plugin modifies is read again by the next one.
+        evidence = Evidence(
+            counts=counts.copy(),
+            classifier=classifier,
+            **{
+                split: _predicted(stored[split], branch, classes, labelled=True)
+                for split in ("held_out", "train")
+                if split in used
+            },
+        )
+        states.append(call_plugin(registry, posthoc, partial(posthoc.fit, evidence)))
+    return states
+
+
+def adjusted_branches(
+    registry: Techniques, posthoc: Posthoc | None, states: Sequence[Any], stored: StoredPrediction, counts: IntArray,
+    classes: tuple[str, ...] = (),
+) -> list[FloatArray]:  # fmt: skip
+    """Return the adjusted logits of each branch, float64 [N, C]. states: of `fitted_states`. Raises `JobFailed`."""
     if posthoc is None:
-        return {split: list(stored[split].logits) for split in splits}
-    used = posthoc.uses()
-    adjusted: dict[str, list[FloatArray]] = {split: [] for split in splits}
-    for branch, classifier in enumerate(stored[splits[0]].classifiers):
-        state = None
-        if used:
-            # A copy of the labels and counts, because what a plugin modifies is read again by the next one.
-            evidence = Evidence(
-                counts=counts.copy(),
-                classifier=classifier,
-                **{
-                    split: _predicted(stored[split], branch, classes, labelled=True)
-                    for split in ("held_out", "train")
-                    if split in used
-                },
-            )
-            state = call_plugin(registry, posthoc, partial(posthoc.fit, evidence))
-        for split in splits:
-            predicted = _predicted(stored[split], branch, classes, labelled=False)
-            adjusted[split].append(adjust_checked(registry, posthoc, state, predicted, counts, classifier))
-    return adjusted
+        return list(stored.logits)
+    return [
+        adjust_checked(
+            registry, posthoc, state, _predicted(stored, branch, classes, labelled=False), counts, classifier
+        )
+        for branch, (state, classifier) in enumerate(zip(states, stored.classifiers, strict=True))
+    ]
 
 
-def merged_branches(registry: Techniques, spec: Spec | None, posthoc: Posthoc | None, logits: FloatArray) -> FloatArray:
+def branch_weights(registry: Techniques, posthoc: Posthoc | None, logits: FloatArray) -> FloatArray | None:
+    """Return the weights of the branches that a posthoc computes from adjusted logits [V, E, N, C], float64 [E]; or None."""
+    if posthoc is None or type(posthoc).branch_weights is Posthoc.branch_weights:
+        return None
+    return weights_checked(registry, posthoc, partial(posthoc.branch_weights, logits), logits.shape[1])
+
+
+def merged_branches(
+    registry: Techniques, spec: Spec | None, weights: FloatArray | None, logits: FloatArray
+) -> FloatArray:
     """Return the logits of a network under each view, float64 [V, N, C], from those of its branches, [V, E, N, C].
 
-    spec: of the branches, if there are any. Raises `JobFailed`, naming branches or posthoc.
+    spec: of the branches, if there are any; weights: of the branches, in place of their own rule. Raises `JobFailed`.
     """
     if spec is None:
         return logits[:, 0]
-    branches = registry.build_as(spec, Branches)
-    weights = None
-    if posthoc is not None and type(posthoc).branch_weights is not Posthoc.branch_weights:
-        weights = weights_checked(registry, posthoc, partial(posthoc.branch_weights, logits), logits.shape[1])
     if weights is not None:
         merged: FloatArray = np.einsum("e,venc->vnc", weights, logits)
         return merged
+    branches = registry.build_as(spec, Branches)
     return np.stack([merge_logits_checked(registry, branches, branches.merge, view) for view in logits])
 
 

@@ -21,7 +21,7 @@ from ltbench.columns import Column
 from ltbench.stages.batches import Augment, Mix, Mixed, Sampler
 from ltbench.stages.data import Dataset, DatasetInfo, Images, Profile
 from ltbench.stages.inference import Ensemble, Evidence, LinearClassifier, Member, Metric, Posthoc, Predicted, View
-from ltbench.stages.networks import Branches, Finetune, Head, Model, ParameterGroup
+from ltbench.stages.networks import Branches, Finetune, Head, Model, ParameterGroup, TimmNetwork
 from ltbench.stages.objective import Auxiliary, Closure, Loss, Update, Weight
 from ltbench.stages.regimes import Phase, Regime
 from ltbench.stages.training_context import Adaptive, Moment, Outputs, Partner, Seen, Told
@@ -38,7 +38,7 @@ __all__ = [
     "Head", "Images", "LinearClassifier", "Loss", "Member", "Meta", "Metric", "Mix", "Mixed", "Model", "Moment", "Outputs", "ParameterGroup",
     "Partner", "Phase",
     "Posthoc", "Predicted",
-    "Profile", "Regime", "Sampler", "Seen", "Stage", "Technique", "Told", "Update", "View", "Weight",
+    "Profile", "Regime", "Sampler", "Seen", "Stage", "Technique", "TimmNetwork", "Told", "Update", "View", "Weight",
 ]  # fmt: skip
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from ltbench.data_report import Census, DataReport
 from ltbench.technique import Technique
+
+if TYPE_CHECKING:
+    from ltbench.image_files.decode import Rules
 
 
 class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +85,15 @@ class Dataset(Technique, frozen=True):
     def load(self, root: Path) -> Images:
         """Read and verify the images; download missing ones first if possible."""
         raise NotImplementedError
+
+    def reading(self, info: DatasetInfo) -> Rules:
+        """Return the rules by which further image files become images of this data set, to be classified by its models.
+
+        By default, opaque images of its channels, cropped to the central square and resized.
+        """
+        from ltbench.image_files.decode import Rules
+
+        return Rules(channels=info.channels, size=info.size)
 
     def census(self, root: Path) -> Census | None:
         """Return what the image files are like; None for a data set that is not read from files of users."""

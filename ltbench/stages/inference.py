@@ -102,6 +102,17 @@ class Posthoc(Technique, frozen=True):
         """
         return self.adjust_linear(predicted.logits, counts, classifier)
 
+    def in_torch(
+        self, state: Any, counts: IntArray, classifier: LinearClassifier | None, classes: Sequence[str]
+    ) -> Callable[[Tensor, Tensor], Tensor] | None:
+        """Return what `adjust_with` does as a function of tensors, for programs that an exported model is written as.
+
+        The function: logits float [N, C], features float [N, D] -> adjusted logits. It is not asked for where the
+        adjustment multiplies the logits of each class and adds a number. None: there is no program with this posthoc.
+        classes: their names.
+        """
+        return None
+
     def branch_weights(self, logits: FloatArray) -> FloatArray | None:
         """Return weights of the branches of a network, float [E] with sum 1, or None to merge them as they say.
 

@@ -33,6 +33,16 @@ class ParameterGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Factor on the weight decay of the recipe."""
 
 
+class TimmNetwork(msgspec.Struct, frozen=True, kw_only=True):
+    """How `timm.create_model` builds the network of a model."""
+
+    name: str
+    arguments: dict[str, Any]
+    """`num_classes`, `in_chans` and others, as JSON values."""
+    resize: int = 0
+    """Side in pixels to which the model resizes normalised images first, bilinearly with antialiasing; 0: it does not."""
+
+
 class Model(Technique, frozen=True):
     """A backbone and a classifier."""
 
@@ -66,6 +76,21 @@ class Model(Technique, frozen=True):
         Initial weights may come from torch's global generator, which the harness seeds around this call only.
         """
         raise NotImplementedError
+
+    def rebuild(self, channels: int, size: int, classes: int) -> nn.Module:
+        """Return a network like that of `build`, all of whose weights are then read from a file; by default `build`.
+
+        A model with pretrained weights does not need them here.
+        """
+        return self.build(channels, size, classes)
+
+    def in_timm(self, channels: int, size: int, classes: int) -> TimmNetwork | None:
+        """Return how timm builds the same network, for those who load its weights without ltbench; None if it cannot."""
+        return None
+
+    def weights_licence(self) -> str | None:
+        """Return the licence of the pretrained weights that the network starts from, empty if unknown; None for no such weights."""
+        return None
 
     def mean_std(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
         """Return mean and standard deviation per channel, for pixels in [0, 1], to normalise images.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ltbench.stages import Evidence, Predicted
 from ltbench.testing.check import per_setting
+from ltbench.testing.finding import Skip
 from ltbench.testing.inputs import Inputs, with_rare
 from ltbench.testing.posthoc_evidence import adjusted, evidence, linear_classifier, predicted
 from ltbench.testing.subject import Subject, failed
@@ -127,4 +128,50 @@ def fit_ignores_image_order(on: Subject) -> None:
         raise failed("fit depends on the order of the images", "equal results", "pair each row with its label")
 
 
-POSTHOC = (adjusted_logits_are_finite, adjustment_is_per_image, evidence_has_an_effect, fit_ignores_image_order)
+@per_setting
+def in_torch_adjusts_alike(on: Subject) -> None:
+    """The function that `in_torch` returns gives the logits that `adjust_with` gives, and `torch.export` can trace it.
+
+    Programs that an exported model is written as contain it.
+    """
+    import numpy as np
+    import torch
+
+    inputs, technique = Inputs(counts=with_rare()), on.technique
+    given = evidence(technique, inputs)
+    state = technique.fit(given) if technique.uses() else None
+    features = "features" in technique.uses()
+    classifier = linear_classifier(inputs, features=features)
+    names = [str(number) for number in range(inputs.classes)]
+    function = technique.in_torch(state, inputs.class_counts, classifier, names)
+    if function is None:
+        raise Skip("in_torch returns None")
+    images = predicted(inputs, 1, features=features, labels=False)
+    expected = np.asarray(technique.adjust_with(state, images, inputs.class_counts, classifier))
+    tensors = tuple(
+        torch.tensor(part, dtype=torch.float32)
+        for part in (images.logits, images.features if features else images.logits)
+    )
+    found = function(*tensors)
+    if found.shape != expected.shape or not np.allclose(found.numpy(), expected, rtol=1e-4, atol=1e-4):
+        raise failed("in_torch gives other logits than adjust_with", "the same", "write the same formula for tensors")
+
+    class Adjusting(torch.nn.Module):
+        def forward(self, logits: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = function(logits, features)
+            return result
+
+    try:
+        torch.export.export(Adjusting(), tensors, strict=False)
+    except Exception as error:
+        raise failed(
+            f"torch.export cannot trace in_torch: {type(error).__name__}",
+            "a function of tensors",
+            "use functions of torch",
+        ) from error
+
+
+POSTHOC = (
+    adjusted_logits_are_finite, adjustment_is_per_image, evidence_has_an_effect, fit_ignores_image_order,
+    in_torch_adjusts_alike,
+)  # fmt: skip

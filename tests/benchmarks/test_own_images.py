@@ -58,8 +58,8 @@ def test_listing_100_000_files(benchmark, many: Path, kind: str) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_reading_2_000_photos(benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
     """JPEG files of 500 x 500 pixels at 128 x 128; what two threads gain depends on the cores that are free."""
+    from ltbench.image_files.decode import Rules
     from ltbench_plugins.datasets import _reading
-    from ltbench_plugins.datasets._decode import Rules
     from ltbench_plugins.datasets._reading import Source, read_images
 
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)

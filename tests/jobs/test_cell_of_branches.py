@@ -11,7 +11,7 @@ from safetensors.numpy import save
 
 from ltbench.errors import JobFailed
 from ltbench.jobs.cell import Member, predictions
-from ltbench.jobs.posthoc import merged_branches
+from ltbench.jobs.posthoc import branch_weights, merged_branches
 from ltbench.registry.registry import Registry
 from ltbench_plugins.posthocs.tau_norm import TauNorm
 
@@ -70,10 +70,11 @@ def test_a_posthoc_may_weigh_branches_instead_of_their_own_merge(
 ) -> None:
     logits = np.array([[[[0.0, 4.0]], [[4.0, 0.0]]]])  # views, branches, images, classes
     monkeypatch.setattr(TauNorm, "branch_weights", lambda self, given: np.array([0.25, 0.75]) + 0 * given[0, :, 0, 0])
-    np.testing.assert_allclose(merged_branches(registry, BRANCHES, TauNorm(), logits), [[[3.0, 1.0]]])
+    weights = branch_weights(registry, TauNorm(), logits)
+    np.testing.assert_allclose(merged_branches(registry, BRANCHES, weights, logits), [[[3.0, 1.0]]])
 
 
 def test_weights_that_do_not_sum_to_one_are_refused(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TauNorm, "branch_weights", lambda self, logits: np.array([1.0, 1.0]))
     with pytest.raises(JobFailed, match=r"returned weights \[1.0, 1.0\]; expected 2 finite weights with sum 1"):
-        merged_branches(registry, BRANCHES, TauNorm(), np.zeros((1, 2, 1, 2)))
+        branch_weights(registry, TauNorm(), np.zeros((1, 2, 1, 2)))

@@ -76,7 +76,7 @@ def test_each_branch_is_fitted_to_its_own_predictions_and_classifier() -> None:
         assert evidence.train is None
         np.testing.assert_array_equal(evidence.counts, COUNTS)
     # The state of a branch adjusts both splits of this branch: it is the number of what was given by then.
-    for branch, state in enumerate((1, 4)):
+    for branch, state in enumerate((1, 2)):
         for split in ("test", "held_out"):
             np.testing.assert_array_equal(adjusted[split][branch], given[split].logits[branch] + state)
 

@@ -73,7 +73,7 @@ def compare_combinations(
     """
     groups = group_records(records)
     labels = {record.label: frozenset(label for _, label in record.techniques) for g in groups for record in g.records}
-    sides = tuple(_combination(text, labels, methods) for text in (first, second))
+    sides = tuple(find_combination(text, labels, methods) for text in (first, second))
     label_of = {techniques: label for label, techniques in labels.items()}
     names = (label_of[sides[0]], label_of[sides[1]])
     if sides[0] == sides[1]:
@@ -174,7 +174,11 @@ def compare_cells(first: Record, second: Record, metric: str, *, unit: Unit = "p
     )  # fmt: skip
 
 
-def _combination(text: str, labels: Mapping[str, frozenset[str]], methods: Methods) -> frozenset[str]:
+def find_combination(text: str, labels: Mapping[str, frozenset[str]], methods: Methods) -> frozenset[str]:
+    """Return the techniques of a row, written as in a table. labels: of each row; methods: those that the table names.
+
+    Raises `UnknownName` with the nearest rows.
+    """
     written = [word for part in split_outside(text, "+") if (word := part.strip())]
     words = [label for word in written for label in methods.get(word, (word,))]
     asked = frozenset(() if words == [BASELINE] else words)

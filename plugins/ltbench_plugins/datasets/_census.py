@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from ltbench.data_report import Census, Copies, SkippedFiles, UnreadableFile
-from ltbench_plugins.datasets._decode import Reading
-from ltbench_plugins.datasets._names import listed, plain
+from ltbench.image_files.decode import Reading
+from ltbench.image_files.names import listed, plain
 from ltbench_plugins.datasets._remarks import images as in_words
 
 FEW = 3

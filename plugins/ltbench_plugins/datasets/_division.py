@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from ltbench_plugins.datasets._names import shuffled
+from ltbench.image_files.names import shuffled
 
 
 class Division(msgspec.Struct, frozen=True, kw_only=True):

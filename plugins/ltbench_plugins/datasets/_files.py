@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from ltbench.errors import DataError
-from ltbench_plugins.datasets._decode import endings
-from ltbench_plugins.datasets._names import is_hidden, plain
+from ltbench.image_files.decode import endings
+from ltbench.image_files.names import is_hidden, plain
 
 _HIDDEN = "hidden or system file"
 

@@ -18,11 +18,11 @@ import msgspec
 
 from ltbench import DataReport, Dataset, DatasetInfo, Images, Meta, SkippedFiles
 from ltbench.data_report import Census
+from ltbench.image_files.decode import Reading, Rules
+from ltbench.image_files.names import plain
 from ltbench_plugins.datasets import _census
 from ltbench_plugins.datasets._content import check_contrast, fingerprint, moments, valid_fingerprint
-from ltbench_plugins.datasets._decode import Reading, Rules
 from ltbench_plugins.datasets._listing import Item, Listing
-from ltbench_plugins.datasets._names import plain
 from ltbench_plugins.datasets._reading import (
     Source,
     empty_images,
@@ -85,6 +85,9 @@ class Folders(Dataset, frozen=True):
     def rules(self) -> Rules:
         """How files are read."""
         return Rules(channels=self.depth, size=self.size)
+
+    def reading(self, info: DatasetInfo) -> Rules:
+        return self.rules
 
     @property
     def is_strict(self) -> bool:

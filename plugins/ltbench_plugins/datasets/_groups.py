@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ltbench.errors import DataError, ParameterError
-from ltbench_plugins.datasets._names import plain
+from ltbench.image_files.names import plain
 
 TABLES = (".csv", ".tsv")
 _COLUMNS = ("path", "group")

@@ -8,9 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from ltbench.errors import DataError
+from ltbench.image_files.names import listed, plain
 from ltbench_plugins.datasets._files import find_images, is_inside, one_each, real_paths, strays, subfolders
 from ltbench_plugins.datasets._listing import Item, Skipped
-from ltbench_plugins.datasets._names import listed, plain
 
 
 def split_folders(children: Sequence[Path], names: Sequence[str]) -> tuple[list[Path], list[Path]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from ltbench_plugins.datasets._decode import RULES
+from ltbench.image_files.decode import RULES
 from ltbench_plugins.datasets._division import Division
 from ltbench_plugins.datasets._files import LeftOut
 

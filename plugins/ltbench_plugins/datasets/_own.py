@@ -10,14 +10,14 @@ import msgspec
 
 from ltbench import Meta
 from ltbench.errors import DataError, NoTestImages, ParameterError, nearest
-from ltbench_plugins.datasets._decode import WHITE, Rules
+from ltbench.image_files.decode import WHITE, Rules
+from ltbench.image_files.names import plain
 from ltbench_plugins.datasets._division import Division
 from ltbench_plugins.datasets._files import subfolders
 from ltbench_plugins.datasets._folders import Folders, find, or_other_root
 from ltbench_plugins.datasets._groups import group_of_each, pattern
 from ltbench_plugins.datasets._layout import alike
 from ltbench_plugins.datasets._listing import Item, Listing, Skipped
-from ltbench_plugins.datasets._names import plain
 
 TRAIN_NAMES = ("train", "training")
 VALID_NAMES = ("val", "valid", "validation")

@@ -25,8 +25,8 @@ import msgspec
 from ltbench.core import checksums
 from ltbench.core.folders import cores
 from ltbench.errors import DataError
-from ltbench_plugins.datasets._decode import RULES, Reading, Rules, formats, read_image, warnings_by_thread
-from ltbench_plugins.datasets._names import plain
+from ltbench.image_files.decode import RULES, Reading, Rules, formats, read_image, warnings_by_thread
+from ltbench.image_files.names import plain
 
 if TYPE_CHECKING:
     import numpy as np

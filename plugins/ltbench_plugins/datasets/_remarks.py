@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import msgspec
 
 from ltbench.errors import DataError
-from ltbench_plugins.datasets._decode import WHITE, Reading, Rules
-from ltbench_plugins.datasets._grey import exact
+from ltbench.image_files.decode import WHITE, Reading, Rules
+from ltbench.image_files.grey import exact
 
 SENTENCES = {
     "oblong": "not square: cropped to the central square",

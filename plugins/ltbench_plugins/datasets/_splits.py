@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ltbench.errors import DataError
+from ltbench.image_files.decode import Reading
+from ltbench.image_files.names import listed, plain
 from ltbench_plugins.datasets._census import untested
-from ltbench_plugins.datasets._decode import Reading
 from ltbench_plugins.datasets._division import Division, units
 from ltbench_plugins.datasets._listing import Item, Listing
-from ltbench_plugins.datasets._names import listed, plain
 from ltbench_plugins.datasets._remarks import images as in_words
 
 

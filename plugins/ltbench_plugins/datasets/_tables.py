@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from ltbench.errors import DataError, nearest
-from ltbench_plugins.datasets._decode import endings
-from ltbench_plugins.datasets._names import listed, plain
+from ltbench.image_files.decode import endings
+from ltbench.image_files.names import listed, plain
 
 ALIASES = {
     "image": ("path", "image_path", "img_path", "file_path", "filepath", "file", "filename", "file_name", "image", "img",

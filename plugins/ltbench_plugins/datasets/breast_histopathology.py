@@ -10,10 +10,10 @@ from typing import Annotated
 
 from ltbench import Dataset, Meta, hookimpl
 from ltbench.errors import DataError, ParameterError
+from ltbench.image_files.names import plain, shuffled
 from ltbench_plugins.datasets._files import LeftOut, find_images, one_each, subfolders
 from ltbench_plugins.datasets._folders import Folders, find, or_other_root
 from ltbench_plugins.datasets._listing import Item, Listing, Skipped
-from ltbench_plugins.datasets._names import plain, shuffled
 
 CLASSES = ("IDC(-)", "IDC(+)")
 HOME = "https://www.kaggle.com/paultimothymooney/breast-histopathology-images"

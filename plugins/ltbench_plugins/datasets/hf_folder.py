@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar
 
 from ltbench import Dataset, Meta, hookimpl
 from ltbench.errors import DataError, ParameterError, nearest
+from ltbench.image_files.names import in_order, is_hidden, listed, plain
 from ltbench_plugins.datasets._files import LeftOut
 from ltbench_plugins.datasets._listing import Item, Listing, Skipped
-from ltbench_plugins.datasets._names import in_order, is_hidden, listed, plain
 from ltbench_plugins.datasets._own import OwnImages, is_of_datasets
 from ltbench_plugins.datasets._tables import ALIASES, by_preference
 

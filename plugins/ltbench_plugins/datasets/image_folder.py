@@ -10,6 +10,7 @@ from typing import Annotated
 
 from ltbench import Dataset, Meta, hookimpl
 from ltbench.errors import DataError, NoTestImages, ParameterError, nearest
+from ltbench.image_files.names import in_order, plain
 from ltbench_plugins.datasets._files import is_inside, subfolders
 from ltbench_plugins.datasets._layout import (
     alike,
@@ -25,7 +26,6 @@ from ltbench_plugins.datasets._layout import (
     wrapped,
 )
 from ltbench_plugins.datasets._listing import Item, Listing, Skipped
-from ltbench_plugins.datasets._names import in_order, plain
 from ltbench_plugins.datasets._own import TEST_NAMES, TRAIN_NAMES, VALID_NAMES, OwnImages, is_of_datasets
 
 _LAYOUT = "CLASS/IMAGE, or train/CLASS/IMAGE and test/CLASS/IMAGE"

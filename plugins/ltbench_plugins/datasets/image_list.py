@@ -11,11 +11,11 @@ from typing import Annotated
 
 from ltbench import Dataset, Meta, hookimpl
 from ltbench.errors import DataError, ParameterError, nearest
-from ltbench_plugins.datasets._decode import endings
+from ltbench.image_files.decode import endings
+from ltbench.image_files.names import in_order, listed, plain
 from ltbench_plugins.datasets._files import LeftOut
 from ltbench_plugins.datasets._folders import find, or_other_root
 from ltbench_plugins.datasets._listing import Item, Listing, Skipped
-from ltbench_plugins.datasets._names import in_order, listed, plain
 from ltbench_plugins.datasets._own import ARCHIVES, OwnImages
 from ltbench_plugins.datasets._tables import Row, Table, read_table
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from ltbench import Meta, Model
+from msgspec import structs
+
+from ltbench import Meta, Model, TimmNetwork
 from ltbench_plugins.models._frozen import check_frozen
 
 if TYPE_CHECKING:
@@ -46,6 +48,17 @@ class EfficientNetLite(Model, frozen=True):
         from ltbench_plugins.models._networks.efficientnet_lite import build_lite
 
         return build_lite(self.variant, channels, classes, pretrained=self.pretrained, resize=self.resize)
+
+    def rebuild(self, channels: int, size: int, classes: int) -> nn.Module:
+        return structs.replace(self, pretrained=False, frozen=False).build(channels, size, classes)
+
+    def in_timm(self, channels: int, size: int, classes: int) -> TimmNetwork:
+        arguments = {"num_classes": classes, "in_chans": channels}
+        return TimmNetwork(name=f"tf_efficientnet_lite{self.variant}", arguments=arguments, resize=self.resize)
+
+    def weights_licence(self) -> str | None:
+        # As timm states it for the same weights.
+        return "apache-2.0" if self.pretrained else None
 
     def mean_std(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
         # The weights are converted from TensorFlow with pixels in [-1, 1]; with ImageNet's statistics accuracy drops by 7 %.

@@ -7,7 +7,7 @@ from functools import cache
 from types import new_class
 from typing import TYPE_CHECKING, Annotated, cast
 
-from ltbench import Meta, Model, hookimpl
+from ltbench import Meta, Model, TimmNetwork, hookimpl
 from ltbench.errors import ParameterError
 from ltbench_plugins.models._frozen import check_frozen
 from ltbench_plugins.models._timm_names import has_blocks, is_transformer, timm_names
@@ -61,17 +61,30 @@ class TimmModel(Model, frozen=True):
         return self.frozen
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
+        return self._build(channels, size, classes, pretrained=self.pretrained)
+
+    def rebuild(self, channels: int, size: int, classes: int) -> nn.Module:
+        return self._build(channels, size, classes, pretrained=False)
+
+    def _build(self, channels: int, size: int, classes: int, *, pretrained: bool) -> nn.Module:
         from ltbench_plugins.models._networks.timm_network import build_timm
 
         return build_timm(
-            self._weights,
-            channels,
-            size,
-            classes,
-            pretrained=self.pretrained,
-            resize=self.resize,
-            blocks=self.has_blocks,
+            self._weights, channels, size, classes, pretrained=pretrained, resize=self.resize, blocks=self.has_blocks
         )
+
+    def in_timm(self, channels: int, size: int, classes: int) -> TimmNetwork:
+        from ltbench_plugins.models._networks.timm_network import timm_arguments
+
+        arguments = timm_arguments(self._weights, channels, self.resize or size, classes)
+        return TimmNetwork(name=self._weights, arguments=arguments, resize=self.resize)
+
+    def weights_licence(self) -> str | None:
+        if not self.pretrained:
+            return None
+        from ltbench_plugins.models._networks.timm_network import pretrained_licence
+
+        return pretrained_licence(self._weights)
 
     def mean_std(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
         if not self.pretrained:

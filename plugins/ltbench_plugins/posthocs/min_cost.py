@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -13,6 +13,8 @@ from ltbench_plugins._notes import BEFORE_ADJUSTMENT
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from torch import Tensor
 
     from ltbench.stages import FloatArray, IntArray, LinearClassifier, Predicted
 
@@ -65,6 +67,21 @@ class MinCost(Posthoc, frozen=True):
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         saved: FloatArray = costs.max() - probabilities @ costs
         return np.log(np.maximum(saved, np.finfo(np.float64).tiny))
+
+    def in_torch(
+        self, state: Any, counts: IntArray, classifier: LinearClassifier | None, classes: Sequence[str]
+    ) -> Callable[[Tensor, Tensor], Tensor]:
+        import torch
+
+        # In double precision, as small probabilities are differences of large ones.
+        costs = torch.tensor(cost_matrix(self.costs, tuple(classes)), dtype=torch.float64)
+        shift = torch.tensor(counts).clamp_min(1).double().log() * (self.prior == "uniform")
+
+        def decide(logits: Tensor, _features: Tensor) -> Tensor:
+            saved = costs.max() - torch.softmax(logits.double() - shift, dim=-1) @ costs
+            return saved.clamp_min(torch.finfo(saved.dtype).tiny).log().float()
+
+        return decide
 
 
 @hookimpl

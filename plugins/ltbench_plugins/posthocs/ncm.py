@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ltbench import Evidence, LinearClassifier, Meta, Posthoc, Predicted, Tune, hookimpl
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ltbench.stages import FloatArray, IntArray
 
 _NEVER = -2.0
@@ -57,6 +60,20 @@ class Ncm(Posthoc, frozen=True):
 
         cosines: FloatArray = _normalised(predicted.features - state["centre"]) @ state["means"].T
         return np.where(state["present"], cosines, _NEVER)
+
+    def in_torch(
+        self, state: dict[str, Any], counts: IntArray, classifier: LinearClassifier | None, classes: Sequence[str]
+    ) -> Callable[[Tensor, Tensor], Tensor]:
+        """Return the same for tensors."""
+        import torch
+
+        centre, means = (torch.tensor(state[name], dtype=torch.float32) for name in ("centre", "means"))
+        never = torch.tensor(state["present"]).logical_not()
+
+        def cosines(_logits: Tensor, features: Tensor) -> Tensor:
+            return (torch.nn.functional.normalize(features - centre) @ means.T).masked_fill(never, _NEVER)
+
+        return cosines
 
 
 def _normalised(rows: FloatArray) -> FloatArray:

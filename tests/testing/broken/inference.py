@@ -107,6 +107,22 @@ class SoundFit(Posthoc, frozen=True):
         return predicted.logits - state
 
 
+@breaks("in_torch_adjusts_alike", SoundFit, "in_torch")
+def other_formula(self, state, counts, classifier, classes):
+    """Add in torch what numpy takes off."""
+    import torch
+
+    return lambda logits, features: logits + torch.tensor(state, dtype=torch.float32)
+
+
+@breaks("in_torch_adjusts_alike", SoundFit, "in_torch")
+def not_traced(self, state, counts, classifier, classes):
+    """Compute with numpy in between, where nothing can be traced."""
+    import torch
+
+    return lambda logits, features: torch.tensor(logits.numpy() - state, dtype=torch.float32)
+
+
 @breaks("evidence_has_an_effect", SoundFit, "fit")
 def fitted_to_nothing(self, evidence):
     """Ask for held-out images, and look at none."""

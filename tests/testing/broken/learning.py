@@ -6,7 +6,7 @@ from testing.broken.manners import Sound as SoundLoss
 from testing.broken.manners import nll
 from testing.broken.marks import breaks
 
-from ltbench import Model, Phase, Regime, Weight
+from ltbench import Model, Phase, Regime, TimmNetwork, Weight
 
 CALLS: dict[str, int] = {}
 
@@ -112,6 +112,44 @@ def logits_as_features(self, channels, size, classes):
     from testing.broken.networks import WithLogitsAsFeatures
 
     return WithLogitsAsFeatures(channels, classes)
+
+
+class SoundTimm(Model, frozen=True):
+    """A small network of timm. Source: none."""
+
+    name = "sound_timm"
+
+    def build(self, channels, size, classes):
+        import timm
+
+        return timm.create_model("test_resnet", in_chans=channels, num_classes=classes)
+
+    def rebuild(self, channels, size, classes):
+        return self.build(channels, size, classes)
+
+    def in_timm(self, channels, size, classes):
+        return TimmNetwork(name="test_resnet", arguments={"in_chans": channels, "num_classes": classes})
+
+
+@breaks("rebuilt_network_takes_the_weights", SoundTimm, "rebuild")
+def other_classes(self, channels, size, classes):
+    """Have another classifier when it is built again."""
+    import timm
+
+    return timm.create_model("test_resnet", in_chans=channels, num_classes=classes + 1)
+
+
+@breaks("timm_builds_the_network_that_is_named", SoundTimm, "in_timm")
+def other_network(self, channels, size, classes):
+    """Name another network of timm."""
+    return TimmNetwork(name="test_efficientnet", arguments={"in_chans": channels, "num_classes": classes})
+
+
+@breaks("timm_builds_the_network_that_is_named", SoundTimm, "in_timm")
+def left_out_resize(self, channels, size, classes):
+    """Say that images are resized, which they are not."""
+    arguments = {"in_chans": channels, "num_classes": classes}
+    return TimmNetwork(name="test_resnet", arguments=arguments, resize=64)
 
 
 # --- losses -----------------------------------------------------------------------------------------------------

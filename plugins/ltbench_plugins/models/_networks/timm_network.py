@@ -44,10 +44,8 @@ def build_timm(
 
     Raises `DataError` if pretrained weights cannot be loaded, `ParameterError` if timm has none with that tag.
     """
-    config = _pretrained(name) if pretrained else get_pretrained_cfg(name)
-    arguments: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
-    if config is not None and config.fixed_input_size:
-        arguments["img_size"] = resize or size
+    config = _pretrained(name) if pretrained else None
+    arguments = timm_arguments(name, channels, resize or size, classes)
     if pretrained and (reason := _unreachable(config)):
         raise _no_weights(name, config, reason)
     try:
@@ -61,6 +59,20 @@ def build_timm(
         network = SeveralHeads(network)
     network = with_safe_strides(network)
     return resized(with_blocks(network) if blocks else network, resize)
+
+
+def timm_arguments(name: str, channels: int, size: int, classes: int) -> dict[str, Any]:
+    """Return the arguments with which timm builds a network; size: of the images that it is given."""
+    arguments: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
+    config = get_pretrained_cfg(name)
+    if config is not None and config.fixed_input_size:
+        arguments["img_size"] = size
+    return arguments
+
+
+def pretrained_licence(name: str) -> str:
+    """Return the licence of pretrained weights as timm states it; empty if it does not."""
+    return _pretrained(name).license or ""
 
 
 def pretrained_mean_std(name: str, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -19,7 +19,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ltbench_plugins.datasets._grey import Refused, exact, is_number, white_is_zero
-from ltbench_plugins.datasets._names import plain
+from ltbench.image_files.grey import Refused, exact, is_number, white_is_zero
+from ltbench.image_files.names import plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,10 +127,10 @@ def warnings_by_thread() -> Iterator[None]:
         yield
 
 
-def read_image(source: Path | Callable[[], bytes], rules: Rules) -> tuple[Bytes | None, Reading]:
+def read_image(source: Path | Callable[[], bytes] | Image, rules: Rules) -> tuple[Bytes | None, Reading]:
     """Return an image as uint8 [channels, size, size], and what was found; None for a file that cannot be read.
 
-    source: a file, or a function that returns the content of one. Call it within `warnings_by_thread`.
+    source: a file, a function that returns the content of one, or an image in memory. Call it within `warnings_by_thread`.
     """
     import numpy as np
 
@@ -149,18 +149,25 @@ def read_image(source: Path | Callable[[], bytes], rules: Rules) -> tuple[Bytes 
     return pixels.transpose(2, 0, 1), found
 
 
-def _read(source: Path | Callable[[], bytes], rules: Rules, found: Reading) -> Image:
-    """Return the image of a file, mode L or RGB, [size, size]."""
+def _open(source: Path | Callable[[], bytes] | Image) -> AbstractContextManager[Image]:
     from PIL import Image
 
+    if isinstance(source, Image.Image):
+        return nullcontext(source)
+    if isinstance(source, Path):
+        if not stat.S_ISREG(source.stat().st_mode):  # opening a pipe would wait for a writer
+            raise Refused("it is not a regular file")
+        return Image.open(source, formats=formats())
+    if not (content := source()):
+        raise Refused("it is empty")
+    return Image.open(BytesIO(content), formats=formats())
+
+
+def _read(source: Path | Callable[[], bytes] | Image, rules: Rules, found: Reading) -> Image:
+    """Return the image of a file, mode L or RGB, [size, size]."""
     try:
-        if isinstance(source, Path):
-            if not stat.S_ISREG(source.stat().st_mode):  # opening a pipe would wait for a writer
-                raise Refused("it is not a regular file")
-        elif not (content := source()):
-            raise Refused("it is empty")
         with (
-            Image.open(source if isinstance(source, Path) else BytesIO(content), formats=formats()) as opened,
+            _open(source) as opened,
             _large if opened.width * opened.height > _LARGE else nullcontext(),
         ):
             # Pillow keeps only the upper byte of 16-bit colour, but all bits of 16-bit grey.

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 from ltbench.errors import DataError
-from ltbench_plugins.datasets import _decode, _reading
+from ltbench.image_files import decode as _decode
+from ltbench.image_files.decode import Reading, Rules, read_image, warnings_by_thread
+from ltbench_plugins.datasets import _reading
 from ltbench_plugins.datasets._content import moments
-from ltbench_plugins.datasets._decode import Reading, Rules
 from ltbench_plugins.datasets._reading import Source, empty_images, read_images, unreadable
 from ltbench_plugins.datasets._remarks import Traits
 
@@ -453,3 +454,14 @@ def test_moments_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) ->
     whole = moments(images)
     monkeypatch.setattr("ltbench_plugins.datasets._content._BLOCK", 3)
     assert moments(images) == whole
+
+
+def test_an_image_in_memory_is_read_as_its_file_is(tmp_path: Path) -> None:
+    image = Image.effect_noise((20, 13), 80).convert("RGBA")
+    image.putalpha(90)
+    image.save(tmp_path / "one.png")
+    rules = Rules(channels=3, size=SIZE)
+    with warnings_by_thread():
+        of_file, of_image = (read_image(source, rules)[0] for source in (tmp_path / "one.png", image))
+    np.testing.assert_array_equal(of_file, of_image)
+    assert image.mode == "RGBA"
