@@ -297,6 +297,11 @@ ELSEWHERE = {
     "ltbench leaderboard {}": "test_the_commands_that_a_reader_is_told_run",
     "ltbench run --cell {}": "test_the_commands_that_a_reader_is_told_run",
     "ltbench run": "tests/scaffold/test_package.py",
+    "ltbench predict FOLDER photo.jpg": "docs/trained-models.md, with other names",
+    "ltbench export-model CELL FOLDER makes one": "docs/trained-models.md, with other names",
+    "ltbench run makes both": "the first command of README.md",
+    "ltbench run --held-out 0.1 ...": "the command that was run before, with its own options",
+    "ltbench run --rerun-stale trains again what was made by other versions": "tests/cli/test_rerun_stale.py",
 }
 
 
