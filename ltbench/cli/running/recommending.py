@@ -212,7 +212,7 @@ class _Steps:
                 factor = round(max(counts) / min(counts), 2)
                 fewer = changed(
                     suite, datasets=[label], profiles=[profile], imbalance_factors=[factor],
-                    combinations=[row.split(" + ")] if row else [],
+                    techniques=[], combinations=[row.split(" + ")] if row else [],
                 )  # fmt: skip
                 plans.append(make_plan(fewer, context.registry, context.data_root))
             plan = msgspec.structs.replace(plans[0], jobs={key: job for one in plans for key, job in one.jobs.items()})
@@ -227,11 +227,13 @@ class _Steps:
         from ltbench.cli.running.page_of_run import PageOfRun
 
         folder = self._asked.leaderboards / LOCAL / f"{self._name}{suffix}"
+        # Plain training comes first, and the rows that were chosen join it on the same page.
+        rowless = changed(suite, techniques=[], combinations=[]) if suite.combinations else suite
         return PageOfRun(
             folder=folder,
             suite=changed(suite, title=f"{suite.title}: {self._name}{' (race)' * bool(suffix)}"),
             command=shlex.join(["ltbench", *sys.argv[1:]]),
-            definition=digest(canonical([suffix, msgspec.to_builtins(suite)]), 32),
+            definition=digest(canonical([suffix, msgspec.to_builtins(rowless)]), 32),
         )  # fmt: skip
 
 

@@ -158,19 +158,18 @@ class SearchParts:
         """Return the cells of the next round; none if all rows are told apart, or the limits are reached."""
         if self._next is not None:
             return self._next
-        self._next = []
-        if self._limits.passes is not None and self._passes >= self._limits.passes:
-            return self._next
-        for number, board in enumerate(self._boards):
+        asked: list[list[tuple[Board, Cell]]] = []
+        for number, board in enumerate(self._boards if self._passes < (self._limits.passes or math.inf) else []):
             left = len(self._rows) * len(board.blocks)
             if self._limits.cells is not None:
-                left = self._limits.cells - sum(len(one.cells) for one in self._boards) - len(self._next)
-                # The boards that follow have their share.
-                left = math.ceil(left / (len(self._boards) - number))
+                left = self._limits.cells - sum(len(one.cells) for one in self._boards) - sum(map(len, asked))
+                left = math.ceil(left / (len(self._boards) - number))  # the boards that follow have their share
             # The row that all others of the page are compared with is run in any case.
             cells = [] if self._rounds else self._of_reference(board)[: max(left, 0)]
             cells += board.race.ask(max(left - len(cells), 0))
-            self._next += [(board, cell) for cell in self._with_shared(board, cells)]
+            asked.append([(board, cell) for cell in self._with_shared(board, cells)])
+        # In turn, so that a search that is stopped knows as much of each board.
+        self._next = [one for turn in itertools.zip_longest(*asked) for one in turn if one is not None]
         return self._next
 
     def _of_reference(self, board: Board) -> list[Cell]:
