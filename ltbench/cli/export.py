@@ -58,8 +58,8 @@ def command(
         _bundle(place, output, store_path, choice)
         return
     from ltbench.leaderboard.export import encode_table, tidy_table
-    from ltbench.records.record import write_atomic
     from ltbench.records.verifications import FILE, VerificationStatus, read_verifications, verification_status
+    from ltbench.records.written_files import write_atomic
 
     chosen = form or _by_name(output)
     if chosen == "parquet" and output is None:

@@ -131,7 +131,7 @@ def _line(row: dict[str, Any]) -> list[str]:
 def _catalogue(
     registry: Registry, stage: str | None, update: Path | None, check: Path | None, *, builtin_only: bool
 ) -> None:
-    from ltbench.records.record import write_atomic
+    from ltbench.records.written_files import write_atomic
     from ltbench.registry import technique_tables
 
     if update:

@@ -55,7 +55,7 @@ def command(
     Images are read by the rules of the data set that the model was trained on. Images that cannot be read are listed,
     the others are classified, and the command exits 1.
     """
-    from ltbench.records.record import write_atomic
+    from ltbench.records.written_files import write_atomic
     from ltbench.trained_model.model import TrainedModel
 
     if sheet is not None and as_json:

@@ -29,7 +29,7 @@ def command(suite: str, is_open: bool, output: Path | None, leaderboards: Path, 
     from ltbench.leaderboard import publish
     from ltbench.leaderboard.html.document import document
     from ltbench.records.locations import named
-    from ltbench.records.record import write_atomic
+    from ltbench.records.written_files import write_atomic
 
     # A suite that was never run has a folder without records; its report says so.
     empty = leaderboards / suite

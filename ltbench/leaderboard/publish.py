@@ -39,7 +39,7 @@ from ltbench.leaderboard.tables.table import Board, make_boards
 from ltbench.leaderboard.tuned_rows import with_tuned_rows
 from ltbench.records.locations import published
 from ltbench.records.merging import merge
-from ltbench.records.record import Record, sort_key, write_atomic
+from ltbench.records.record import Record, sort_key
 from ltbench.records.records_file import FILE as RECORDS
 from ltbench.records.records_file import (
     RecordsFile,
@@ -54,6 +54,7 @@ from ltbench.records.tuning_file import FILE as TUNING
 from ltbench.records.tuning_file import TunedRow, read_tuning
 from ltbench.records.verifications import FILE as VERIFIED
 from ltbench.records.verifications import read_verifications, verification_status
+from ltbench.records.written_files import write_atomic
 
 FACTS, PAGE = "suite.json", "README.md"
 Refresh = Callable[[SuiteFacts], SuiteFacts]

@@ -7,7 +7,6 @@ recomputed, and a digest over everything, which detects changes.
 from __future__ import annotations
 
 import math
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from ltbench.columns import BALANCED, CLASS_ACCURACY, HELD_OUT
-from ltbench.core import atomic_files, checksums, compressed_file
+from ltbench.core import checksums, compressed_file
 from ltbench.core.spec import Spec, canonical, identity, is_partial, label_of
 from ltbench.core.words import with_article
 from ltbench.costs import is_cost, mean_cost
-from ltbench.errors import RecordError, StoreError
+from ltbench.errors import RecordError
 from ltbench.records import comparability
 from ltbench.records.comparability import ROW_STAGES, BoardKey
 from ltbench.records.numbers import Number, Numbers
@@ -314,34 +313,3 @@ def sort_key(record: Record) -> tuple[object, ...]:
 def combination_order(techniques: Sequence[tuple[str, str]]) -> tuple[object, ...]:
     """Return the sort key of a combination: number of techniques, then stages and labels."""
     return len(techniques), [(ROW_STAGES.index(stage), label) for stage, label in techniques]
-
-
-def write_atomic(path: Path, content: bytes, *, instead_of: Path | None = None) -> bool:
-    """Write a file atomically, compressed if its name says so; return whether it changed. Raises `StoreError`.
-
-    instead_of: the other form of the file, which is removed at the end.
-    """
-    staging = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        changed = not _has(path, content)
-        if changed:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_files.write(staging, compressed_file.packed(path, content))
-            if instead_of is not None:
-                compressed_file.outdate(instead_of, staging)
-            atomic_files.move(staging, path)
-        if instead_of is not None:
-            instead_of.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written", why=error.strerror or str(error)) from None
-    finally:
-        atomic_files.remove(staging)
-    return changed
-
-
-def _has(path: Path, content: bytes) -> bool:
-    """Whether a file has this content; not if it cannot be read, so that it is written anew."""
-    try:
-        return compressed_file.read(path) == content
-    except compressed_file.UNREADABLE:
-        return False

@@ -16,7 +16,8 @@ from ltbench.core import compressed_file
 from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
 from ltbench.records.agreement import result_digest, same_results
-from ltbench.records.record import Record, checked_record, parse_object, read_lines, sealed, sort_key, write_atomic
+from ltbench.records.record import Record, checked_record, parse_object, read_lines, sealed, sort_key
+from ltbench.records.written_files import write_atomic
 
 FILE: Final = "records.jsonl"
 """In a suite's folder `records.jsonl.gz` if it is large (`ltbench.core.compressed_file`)."""

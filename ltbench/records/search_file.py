@@ -8,7 +8,7 @@ from typing import Final, Literal
 import msgspec
 
 from ltbench.errors import RecordError
-from ltbench.records.record import write_atomic
+from ltbench.records.written_files import write_atomic
 
 FILE: Final = "search.json"
 State = Literal["in the lead", "surely worse", "stopped half-way", "failed", "undefined", "not compared", "never run"]

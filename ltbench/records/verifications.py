@@ -19,7 +19,8 @@ from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
 from ltbench.records.agreement import result_digest
-from ltbench.records.record import Record, sealed, write_atomic
+from ltbench.records.record import Record, sealed
+from ltbench.records.written_files import write_atomic
 
 FILE: Final = "verified.json"
 

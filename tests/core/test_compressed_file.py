@@ -9,7 +9,7 @@ import pytest
 
 from ltbench.core import compressed_file
 from ltbench.core.generated_files import read_text
-from ltbench.records.record import write_atomic
+from ltbench.records.written_files import write_atomic
 
 CONTENT = b"0123456789 a line\n" * 50
 

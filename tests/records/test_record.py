@@ -11,12 +11,8 @@ from synthetic import raw, read_jsonl, record, technique, write_jsonl
 
 from ltbench.core.spec import identity, label_of
 from ltbench.errors import RecordError, StoreError
-from ltbench.records.record import (  # fmt: skip
-    check_identity,
-    seal,
-    validate,
-    write_atomic,
-)
+from ltbench.records.record import check_identity, seal, validate
+from ltbench.records.written_files import write_atomic
 
 ERROR = {"type": "JobFailed", "message": "loss 'x' returned NaN", "job": "abc", "log": "Traceback ..."}
 

@@ -65,9 +65,10 @@ def write_local_page(
     from ltbench.records.from_store import valid_records
     from ltbench.records.merging import kept_from_other_machines
     from ltbench.records.plugins_needed import with_plugins
-    from ltbench.records.record import validate, write_atomic
+    from ltbench.records.record import validate
     from ltbench.records.records_file import encode
     from ltbench.records.verifications import FILE as VERIFIED
+    from ltbench.records.written_files import write_atomic
 
     registry, store, folder, suite = context.registry, context.store, page.folder, page.suite
     # Trials and first parts of trainings are on no page.

@@ -34,8 +34,8 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
     from ltbench.records import search_file, tuning_file, verifications
     from ltbench.records.locations import LOCAL, published
     from ltbench.records.merging import kept_from_other_machines
-    from ltbench.records.record import write_atomic
     from ltbench.records.records_file import records_path
+    from ltbench.records.written_files import write_atomic
 
     name = name.removeprefix(f"{LOCAL}/")
     source, target = leaderboards / LOCAL / name, leaderboards / name

@@ -16,7 +16,7 @@ from ltbench.errors import StoreError
 from ltbench.jobs.saved_predictions import StorePredictions, predictions_of
 from ltbench.leaderboard.publish import read_folder
 from ltbench.planning.selection import test_metric
-from ltbench.records.record import write_atomic
+from ltbench.records.written_files import write_atomic
 from ltbench.stages import Dataset, Metric
 
 if TYPE_CHECKING:
