@@ -120,8 +120,9 @@ def fit_ignores_image_order(on: Subject) -> None:
     for split in ("held_out", "train"):
         if (part := getattr(given, split)) is not None:
             order = inputs.rng(10).permutation(len(part.labels))
-            arrays = {name: value[order] for name, value in msgspec.structs.asdict(part).items() if value is not None}
-            parts[split] = Predicted(**arrays)
+            rows = {name: getattr(part, name) for name in ("logits", "features", "labels")}
+            arrays = {name: value[order] for name, value in rows.items() if value is not None}
+            parts[split] = msgspec.structs.replace(part, **arrays)
     shuffled = msgspec.structs.replace(given, **parts)
     before, after = (np.asarray(adjusted(technique, inputs, one, images)) for one in (given, shuffled))
     if not np.allclose(before, after, rtol=1e-6, atol=1e-8):
