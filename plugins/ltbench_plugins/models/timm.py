@@ -7,16 +7,16 @@ from functools import cache
 from types import new_class
 from typing import TYPE_CHECKING, Annotated, cast
 
-from ltbench import Meta, Model, TimmNetwork, hookimpl
+from ltbench import Meta, TimmNetwork, hookimpl
 from ltbench.errors import ParameterError
-from ltbench_plugins.models._frozen import check_frozen
+from ltbench_plugins.models._frozen import Pretrainable
 from ltbench_plugins.models._timm_names import has_blocks, is_transformer, timm_names
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class TimmModel(Model, frozen=True):
+class TimmModel(Pretrainable, frozen=True):
     """A model of timm, with its channels, image size and classes adapted.
 
     Images float [B, channels, size, size] -> logits float [B, classes]; parameters as in timm (efficientnet_b0 with
@@ -28,9 +28,6 @@ class TimmModel(Model, frozen=True):
 
     pretrained: Annotated[bool, Meta(description="start from pretrained weights of timm's hub")] = False
     tag: Annotated[str, Meta(description="which pretrained weights, such as ra2_in1k; timm's default if empty")] = ""
-    frozen: Annotated[
-        bool, Meta(description="only the classifier learns, on features that are computed once; needs pretrained")
-    ] = False
     resize: Annotated[int, Meta(ge=0, description="side in pixels to which images are resized; 0: not resized")] = 0
 
     def check(self) -> None:
@@ -39,14 +36,7 @@ class TimmModel(Model, frozen=True):
                 f"model '{self.name}' has tag = {self.tag}, which selects pretrained weights, but pretrained is false",
                 fix=f"{self.name}[pretrained=true,tag={self.tag}]",
             )
-        check_frozen(self.name, pretrained=self.pretrained, frozen=self.frozen)
-
-    def without_effect(self) -> tuple[str, ...]:
-        return () if self.pretrained else ("frozen",)
-
-    @property
-    def is_pretrained(self) -> bool:
-        return self.pretrained
+        super().check()
 
     @property
     def is_at_hand(self) -> bool:
@@ -55,10 +45,6 @@ class TimmModel(Model, frozen=True):
         from ltbench_plugins.models._networks.timm_network import is_cached
 
         return is_cached(self._weights)
-
-    @property
-    def is_frozen(self) -> bool:
-        return self.frozen
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
         return self._build(channels, size, classes, pretrained=self.pretrained)
