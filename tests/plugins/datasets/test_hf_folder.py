@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from plugins.datasets.small_photos import SIZES, write_photos
 
 from ltbench.errors import DataError
 from ltbench_plugins.datasets import _folders
@@ -15,7 +16,6 @@ from ltbench_plugins.datasets.hf_folder import HfFolder
 from ltbench_plugins.datasets.image_folder import ImageFolder
 
 datasets = pytest.importorskip("datasets")
-SIZES = {"cat": 6, "dog": 3, "newt": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -25,13 +25,7 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    level = 0
-    for name, number in SIZES.items():
-        for n in range(number):
-            file = tmp_path / "photos" / name / f"{n}.png"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (8, 8), (level := level + 9, 0, 0)).save(file)
-    return tmp_path
+    return write_photos(tmp_path)
 
 
 def table(root: Path, *, bytes_: bool = True, label: object = None) -> datasets.Dataset:

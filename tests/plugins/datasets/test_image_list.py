@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from plugins.datasets.small_photos import SIZES, write_photos
 
 from ltbench.errors import DataError, ParameterError
 from ltbench_plugins.datasets import _folders
 from ltbench_plugins.datasets.image_folder import ImageFolder
 from ltbench_plugins.datasets.image_list import ImageList
 
-SIZES = {"cat": 6, "dog": 3, "newt": 2}
 FORMATS = ["csv", "tsv", "txt", "jsonl", "json", "ndjson", "parquet", "semicolon.csv"]
 
 
@@ -30,13 +30,7 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    level = 0
-    for name, number in SIZES.items():
-        for n in range(number):
-            file = tmp_path / "photos" / name / f"{n}.png"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (8, 8), (level := level + 9, 0, 0)).save(file)
-    return tmp_path
+    return write_photos(tmp_path)
 
 
 def rows(root: Path) -> list[dict[str, str]]:
