@@ -12,8 +12,12 @@ from markdown_it import MarkdownIt
 
 from ltbench.advice.growth import Gain
 from ltbench.advice.pooled import Estimate, Pooled
+from ltbench.columns import BALANCED, Column
+from ltbench.core.words import with_article
 from ltbench.leaderboard.tables.markdown import escape
 
+PLAIN = "baseline"
+"""The row of plain training, as leaderboards call it"""
 _HEAD = 1 / 3
 _CONFUSIONS = 8
 
@@ -33,8 +37,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Images of each class, training and test together"""
     folds: int
     model: str
-    metric: str
-    higher_is_better: bool
+    column: Column
+    """How the number by which rows are compared is shown"""
     balanced_by_default: bool
     """Whether the metric was not asked for"""
     chosen: list[Chosen]
@@ -44,13 +48,21 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The row of plain training"""
     choice: str
     """The row of what each fold chose"""
+    note: str = ""
+    """What became of fine-tuning; empty for nothing to say"""
     gains: list[Gain] = []
     """What more images of each class would probably bring, the largest first; empty if it is not known"""
+
+    def with_gains(self, found: list[Gain]) -> Answer:
+        """Return the answer with what more images would bring."""
+        return msgspec.structs.replace(self, gains=found)
 
 
 def name_of(row: str) -> str:
     """Return the name of a row for a reader."""
-    return row or "plain training"
+    if row.startswith(PLAIN):
+        return "plain training" + row.removeprefix(PLAIN)
+    return row
 
 
 def alike(answer: Answer, pooled: Pooled) -> list[str]:
@@ -61,7 +73,7 @@ def alike(answer: Answer, pooled: Pooled) -> list[str]:
             difference = pooled.difference(row, answer.best)
             if difference.low <= 0 <= difference.high:
                 found.append((difference.value, row))
-    return [row for _, row in sorted(found, reverse=answer.higher_is_better)]
+    return [row for _, row in sorted(found, reverse=answer.column.higher_is_better)]
 
 
 def sentences(answer: Answer, pooled: Pooled) -> Iterator[str]:
@@ -77,13 +89,12 @@ def sentences(answer: Answer, pooled: Pooled) -> Iterator[str]:
     if others:
         yield f"not told apart from: {', '.join(map(name_of, others[:5]))}{_more(len(others) - 5)}"
     honest = answer.choice if answer.choice in pooled.rows else answer.best
-    gain = pooled.difference(honest, answer.baseline)
-    sure = gain.low > 0 or gain.high < 0
+    gain, column = pooled.difference(honest, answer.baseline), answer.column
     yield (
-        f"{_words(answer.metric)} of what each fold chose, on images that it did not see: {_shown(pooled.score(honest))}; "
-        f"of plain training {_shown(pooled.score(answer.baseline))}"
+        f"{_words(column)} of what each fold chose, on images that it did not see: {_shown(pooled.score(honest), column)}; "
+        f"of plain training {_shown(pooled.score(answer.baseline), column)}"
     )
-    yield f"difference: {_signed(gain)}" + ("" if sure else ", which may be chance: plain training may be as good")
+    yield f"difference: {_signed(gain, column)}{_verdict(gain, column)}"
     head, tail = _head_and_tail(answer, pooled)
     yield f"largest third of the classes {head}, smallest third {tail}"
     if answer.gains and answer.gains[0].more > 0:
@@ -95,7 +106,7 @@ def sentences(answer: Answer, pooled: Pooled) -> Iterator[str]:
 def markdown(answer: Answer, pooled: Pooled) -> str:
     """Return the page."""
     lines = ["# Recommendation", "", *(f"- {escape(sentence)}" for sentence in sentences(answer, pooled)), ""]
-    if answer.balanced_by_default and answer.metric == "balanced_accuracy":
+    if answer.balanced_by_default and answer.column.name == BALANCED:
         lines += [
             "The test images are not balanced, so rows are compared by balanced accuracy, the mean accuracy of the classes:",
             "plain accuracy would hardly notice the rare ones. `--metric` chooses another number.",
@@ -104,19 +115,21 @@ def markdown(answer: Answer, pooled: Pooled) -> str:
     lines += [
         "## What was tested",
         "",
-        f"| techniques | {_words(answer.metric)} | difference to plain training |",
+        f"| techniques | {_words(answer.column)} | difference to plain training |",
         "|---|--:|--:|",
     ]
-    order = sorted(pooled.rows, key=lambda row: pooled.score(row).value, reverse=answer.higher_is_better)
+    order = sorted(pooled.rows, key=lambda row: pooled.score(row).value, reverse=answer.column.higher_is_better)
     for row in order:
-        difference = "" if row == answer.baseline else _signed(pooled.difference(row, answer.baseline))
-        lines.append(f"| {escape(name_of(row))} | {_shown(pooled.score(row))} | {difference} |")
+        difference = "" if row == answer.baseline else _signed(pooled.difference(row, answer.baseline), answer.column)
+        lines.append(f"| {escape(name_of(row))} | {_shown(pooled.score(row), answer.column)} | {difference} |")
     lines += [
         "",
         "95 % intervals, from resamples of the images of each class. Only the row of what each fold chose is free of the bias of",
         "choosing: its classifiers were chosen and trained without the images on which they are tested. The other rows lead in some",
         "folds, whose choice has seen images that other folds test, so their numbers may be too high.",
     ]
+    if answer.note:
+        lines += ["", answer.note]
     if answer.folds > 1:
         lines += ["", "## What each fold chose", "", "| fold | techniques |", "|--:|---|"]
         lines += [f"| {one.fold} | {escape(one.row)} |" for one in answer.chosen]
@@ -203,16 +216,34 @@ def _growth(answer: Answer, gain: Gain) -> str:
     return f"'{answer.classes[gain.label]}': with twice its {gain.images:,} probably {100 * gain.more:+.1f} points"
 
 
-def _words(metric: str) -> str:
-    return metric.replace("_", " ")
+def score_in_words(answer: Answer, pooled: Pooled, row: str) -> str:
+    """Return the score of a row with its interval: `a balanced accuracy of 71.2 [68.0, 74.1]`."""
+    return f"{with_article(_words(answer.column))} of {_shown(pooled.score(row), answer.column)}"
 
 
-def _shown(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+def _verdict(gain: Estimate, column: Column) -> str:
+    if gain.low <= 0 <= gain.high:
+        return ", which may be chance: plain training may be as good"
+    return "" if (gain.low > 0) == column.higher_is_better else ", so plain training is better"
 
 
-def _signed(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
+def _words(column: Column) -> str:
+    title = column.full_title
+    return title[:1].lower() + title[1:]
+
+
+def _shown(estimate: Estimate, column: Column) -> str:
+    value, low, high = (_number(part, column) for part in estimate)
+    return f"{value} [{low}, {high}]"
+
+
+def _signed(estimate: Estimate, column: Column) -> str:
+    value, low, high = (_number(part, column, "+") for part in estimate)
+    return f"{value} [{low}, {high}]"
+
+
+def _number(value: float, column: Column, sign: str = "") -> str:
+    return f"{100 * value:{sign}.1f}" if column.unit == "percent" else f"{value:{sign}.3f}"
 
 
 def _more(number: int) -> str:

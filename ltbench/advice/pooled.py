@@ -29,9 +29,19 @@ class Estimate(NamedTuple):
 class Pooled:
     """Labels of images, and what several rows predict for them."""
 
-    def __init__(self, labels: IntArray, probabilities: Mapping[str, Sequence[FloatArray]], score: Score) -> None:
-        """labels: int64 [N]; probabilities: of each row, a table float [N, C] for each of its seeds; score: of a table."""
-        self.labels, self._tables, self._score = labels, probabilities, score
+    def __init__(
+        self,
+        labels: IntArray,
+        probabilities: Mapping[str, Sequence[FloatArray]],
+        score: Score,
+        units: IntArray | None = None,
+    ) -> None:
+        """labels: int64 [N]; probabilities: of each row, a table float [N, C] for each of its seeds; score: of a table.
+
+        units: what each image belongs to, int64 [N], such as the images of a patient, which are not independent; None if
+        every image stands alone.
+        """
+        self.labels, self._tables, self._score, self._units = labels, probabilities, score, units
 
     @property
     def rows(self) -> list[str]:
@@ -81,8 +91,19 @@ class Pooled:
 
     def _resamples(self) -> Sequence[IntArray]:
         rng = np.random.default_rng(0)
-        members = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
-        return [np.concatenate([rng.choice(own, len(own)) for own in members]) for _ in range(RESAMPLES)]
+        if self._units is None:
+            members = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
+            return [np.concatenate([rng.choice(own, len(own)) for own in members]) for _ in range(RESAMPLES)]
+        # Whole units, because the errors of their images go together; those with the same rarest class are one stratum.
+        images = [np.flatnonzero(self._units == unit) for unit in np.unique(self._units)]
+        rarity = np.bincount(self.labels)
+        strata: dict[int, list[IntArray]] = {}
+        for own in images:
+            strata.setdefault(min(self.labels[own].tolist(), key=lambda label: (rarity[label], label)), []).append(own)
+        return [
+            np.concatenate([own[place] for own in strata.values() for place in rng.integers(len(own), size=len(own))])
+            for _ in range(RESAMPLES)
+        ]
 
 
 def _interval(value: float, draws: FloatArray) -> Estimate:

@@ -17,6 +17,7 @@ from ltbench.cli.options import (
     worker_options,
 )
 from ltbench.cli.units import Span
+from ltbench.costs import read_costs
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
               help="Test images: a folder with the same classes, or a list.  [default: folds of PHOTOS]")  # fmt: skip
 @click.option("--holdout", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="SHARE",
               help="Test on this share of the images, once, instead of on folds.")  # fmt: skip
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True,
-              help="Folds of the cross-validation if there are no test images.")  # fmt: skip
+@click.option("--folds", type=click.IntRange(2),
+              help="Folds of the cross-validation if there are no test images.  [default: 5]")  # fmt: skip
 @click.option(
     "--groups",
     metavar="FILE|PATTERN",
@@ -40,12 +41,20 @@ if TYPE_CHECKING:
 @click.option("--model", metavar="NAME", help="Pretrained network, as `ltbench show` names it, such as resnet50.  "
                                               "[default: the best one of the suite whose weights are on this machine]")  # fmt: skip
 @click.option(
+    "--cost", "costs", metavar="FILE|COSTS", default="", callback=lambda _context, _option, text: read_costs(text) if text else "",
+    help="Compare by the mean cost of errors: a CSV or JSON file, or cat>dog:5, see `ltbench show min_cost`.",
+)  # fmt: skip
+@click.option(
     "--size",
     type=click.IntRange(16, 1024),
     default=224,
     show_default=True,
     help="Side in pixels to which images are resized.",
 )
+@click.option("--fine-tune/--no-fine-tune", "is_fine_tuned", default=True, show_default=True,
+              help="Also fine-tune the whole network, if the budget has time for it.")  # fmt: skip
+@click.option("--export/--no-export", "is_exported", default=True, show_default=True,
+              help="Train the recommended row on all images, and write its model beside the page.")  # fmt: skip
 @click.option("--strict", is_flag=True, help="Stop at an unreadable file instead of skipping it.")
 @click.option("--suite", "suite_name", default="recommend", show_default=True, metavar="NAME|FILE",
               help="Suite with the techniques, models and recipe to choose from.")  # fmt: skip
@@ -57,8 +66,8 @@ if TYPE_CHECKING:
 @metric_option
 @plugin_options
 def command(
-    photos: Path, test: Path | None, holdout: float | None, folds: int, groups: str | None, budget: float, model: str | None,
-    size: int, strict: bool, suite_name: str, name: str | None, choice: PluginSelection, data_root: Path, store_path: Path,
+    photos: Path, test: Path | None, holdout: float | None, folds: int | None, groups: str | None, budget: float, model: str | None,
+    costs: str, size: int, is_fine_tuned: bool, is_exported: bool, strict: bool, suite_name: str, name: str | None, choice: PluginSelection, data_root: Path, store_path: Path,
     executor_name: str | None, workers: int | None, retries: int, timeout: float | None, memory: int | None,
     leaderboards: Path, metric: str,
 ) -> int:  # fmt: skip
@@ -68,7 +77,8 @@ def command(
     images are used with their own imbalance. Classifiers on the features of a pretrained network race for the time of the
     budget; what is chosen in each fold of a cross-validation is then tested on images that the choice has not seen.
     """
-    from ltbench.cli.running.recommending import Asked, recommend
+    from ltbench.cli.running.own_images import Asked
+    from ltbench.cli.running.recommending import recommend
     from ltbench.executor import Context, Terms
     from ltbench.running.options import RunOptions
     from ltbench.store.store import Store
@@ -76,8 +86,8 @@ def command(
     registry = load_registry(choice)
     context = Context(store=Store(store_path), registry=registry, data_root=data_root)
     asked = Asked(
-        photos=photos, test=test, holdout=holdout, folds=folds, groups=groups or "", seconds=budget, model=model or "", size=size,
-        is_strict=strict, suite=suite_name, name=name or "", metric=metric, leaderboards=leaderboards,
+        photos=photos, test=test, holdout=holdout, folds=folds or 0, groups=groups or "", seconds=budget, model=model or "", size=size,
+        is_strict=strict, suite=suite_name, name=name or "", metric=metric, costs=costs, is_fine_tuned=is_fine_tuned, is_exported=is_exported, leaderboards=leaderboards,
     )  # fmt: skip
     offer = registry.executor(executor_name or "local")
     terms = Terms(workers=workers, timeout=timeout, memory=memory)

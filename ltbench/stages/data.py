@@ -12,6 +12,8 @@ from ltbench.data_report import Census, DataReport
 from ltbench.technique import Technique
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from ltbench.image_files.decode import Rules
 
 
@@ -70,6 +72,13 @@ class Dataset(Technique, frozen=True):
     def reads(cls, path: Path) -> bool:
         """Whether this data set reads the images of a user at a path, which is then its parameter `path`."""
         return False
+
+    def whole(self) -> Self | None:
+        """Return this data set with all images for training, for a model that is used and no longer measured.
+
+        They are the test images, too. None if test images are given, which stay apart.
+        """
+        return None
 
     def info(self, root: Path) -> DatasetInfo:
         """Describe the data set, from constants if possible, so that plans need no files.

@@ -11,6 +11,8 @@ from ltbench.columns import Column
 from ltbench.technique import Technique
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import numpy as np
     import numpy.typing as npt
     from torch import Tensor
@@ -81,6 +83,14 @@ class Posthoc(Technique, frozen=True):
     """What it is fitted to: predictions for held-out images, for training images; `features` adds features and weights."""
     transductive: ClassVar[bool] = False
     """Whether the result for a test image depends on the other, unlabelled test images; a note on its rows says so."""
+
+    @classmethod
+    def by_costs(cls, costs: str) -> Sequence[Self]:
+        """Return the adjustments of this kind that decide by the costs of errors; by default none.
+
+        costs: as `ltbench.costs` writes them.
+        """
+        return ()
 
     def uses(self) -> frozenset[Literal["held_out", "train", "features"]]:
         """Return the evidence that these parameters need; by default `evidence`."""

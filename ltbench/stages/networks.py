@@ -11,6 +11,8 @@ from ltbench.stages.training_context import Moment
 from ltbench.technique import Technique
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from torch import Tensor, nn
 
     Batches = Iterable[tuple[Tensor, Tensor]]
@@ -66,6 +68,10 @@ class Model(Technique, frozen=True):
     def is_frozen(self) -> bool:
         """Whether only the classifier learns. Images are then not augmented, unless recipe or combination say so."""
         return False
+
+    def with_pretrained(self, *, frozen: bool) -> Self | None:
+        """Return this model with pretrained weights, and a backbone that learns or not; None if there are no such weights."""
+        return None
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
         """Return a freshly initialised network: float [B, channels, size, size] -> logits float [B, classes].

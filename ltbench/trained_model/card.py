@@ -97,6 +97,10 @@ def _posthoc(about: Description) -> str:
 def _numbers(about: Description, columns: Sequence[Column]) -> Iterator[str]:
     yield "## Metrics on the test images"
     yield ""
+    if not about.metrics:
+        yield "Nothing was measured on this model, as no images were left to test it. The notes above say what to expect."
+        yield ""
+        return
     yield "| metric | this model | mean over seeds | 95 % interval | runs |"
     yield "|---|---|---|---|---|"
     for column in columns:

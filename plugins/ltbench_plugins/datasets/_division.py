@@ -21,8 +21,13 @@ class Division(msgspec.Struct, frozen=True, kw_only=True):
     folds: int = 0
     """Number of folds; 0: a fraction"""
     fold: int = 1
-    """The one for testing, 1 to `folds`"""
+    """The one for testing, 1 to `folds`; 0: all images are for training and for testing"""
     seed: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is divided."""
+        return self.folds > 0 and self.fold == 0
 
     def drawn(self, members: Mapping[str, Sequence[int]]) -> tuple[set[str], set[str]]:
         """Return the units of the test set, and those that no fold tests. members: unit -> the label of each image."""

@@ -205,7 +205,8 @@ def or_other_root(path: str) -> str:
 
 
 def _census_of(listing: Listing, read: _Read, size: int) -> Census:
-    split_of = {row: split for split, rows in read.rows.items() for row in rows}
+    # Images that are for training and testing count as training images.
+    split_of = {row: split for split, rows in reversed(read.rows.items()) for row in rows}
     names = _census.relative_names([item.path for item in read.items], listing.folder)
     seen = [
         _census.Seen(name, item.label, split_of.get(row, ""), reading)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
 import msgspec
 
@@ -53,7 +53,9 @@ class OwnImages(Folders, frozen=True):
     folds: Annotated[
         int, Meta(ge=0, description="number of folds of a cross-validation, in place of test_fraction; 0 for none")
     ] = 0
-    fold: Annotated[int, Meta(ge=1, description="the fold that is the test set, 1 to folds")] = 1
+    fold: Annotated[
+        int, Meta(ge=0, description="the fold that is the test set, 1 to folds; 0: train and test on all images")
+    ] = 1
     split_seed: Annotated[int, Meta(ge=0, description="seed of the random split by test_fraction or folds")] = 0
     groups: Annotated[
         str, Meta(description="images that the split keeps together: FILE.csv (path, group) or a regular expression")
@@ -79,10 +81,10 @@ class OwnImages(Folders, frozen=True):
             raise ParameterError(
                 f"{self.name} has one fold", why="it would be both training and test set", fix="folds=5"
             )
-        if self.fold > max(self.folds, 1):
+        if self.fold > max(self.folds, 1) or (self.fold == 0 and not self.folds):
             raise ParameterError(
                 f"{self.name} has fold = {self.fold}, but {self.folds} folds",
-                fix=f"fold is 1 to {self.folds or 'folds'}",
+                fix=f"fold is 1 to {self.folds or 'folds'}, or with folds 0",
             )
         if self.groups:
             pattern(self.groups)
@@ -116,6 +118,11 @@ class OwnImages(Folders, frozen=True):
 
     def with_white(self, white: float) -> str:
         return self._with(white=white)
+
+    def whole(self) -> Self | None:
+        if not self.is_divided:
+            return None
+        return msgspec.structs.replace(self, test_fraction=0.0, folds=self.folds or 2, fold=0)
 
     def undivided(self, **changes: object) -> str:
         """Return the label of this data set without a division."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
+
+import msgspec
 
 from ltbench import Meta, Model
 from ltbench.errors import ParameterError
@@ -25,6 +27,9 @@ class Pretrainable(Model, frozen=True):
 
     def without_effect(self) -> tuple[str, ...]:
         return () if self.pretrained else ("frozen",)
+
+    def with_pretrained(self, *, frozen: bool) -> Self:
+        return msgspec.structs.replace(self, pretrained=True, frozen=frozen)
 
     @property
     def is_pretrained(self) -> bool:

@@ -12,7 +12,7 @@ from ltbench.costs import cost_matrix, read_costs
 from ltbench_plugins._notes import BEFORE_ADJUSTMENT
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Self
 
     from torch import Tensor
 
@@ -45,6 +45,10 @@ class MinCost(Posthoc, frozen=True):
     prior: Annotated[
         Literal["uniform", "train"], Meta(description="class distribution of the images that are decided on")
     ] = "uniform"
+
+    @classmethod
+    def by_costs(cls, costs: str) -> Sequence[Self]:
+        return [cls(costs=costs, prior="train"), cls(costs=costs, prior="uniform")]
 
     def check(self) -> None:
         # What counts is what is in a file, not where it is.
