@@ -14,6 +14,19 @@ os.environ.pop("COLUMNS", None)
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The other test workers use the remaining cores. torch and BLAS read this on import.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests start hundreds of processes, each of which would compile every module that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have one worker run all tests that share a fixture of their module or folder, or each would make its own."""
+    for item in items:
+        found = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+        shared = [fixture[-1].baseid for fixture in found if fixture[-1].scope != "function"]
+        below = [place for place in shared if "/" in place]  # others are of this file or of plugins
+        if below and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(min(below, key=len)))
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +60,7 @@ def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     tiny = suite_source(
         "tiny", {"steps": 20, "batch_size": 16, "lr": 0.1, "precision": "fp32"}, imbalance_factors=[100], seeds=[0, 1],
-        models=["convnet[width=4]"],
+        models=["convnet[width=4]"], figures=["bars"],
         combinations=[["cb_sampler"], ["tta"], ["drw", "ens"], ["decoupling"], ["bagging[threshold=300]"]],
     )  # fmt: skip
     (folder / "tiny.toml").write_text(tiny)

@@ -44,10 +44,11 @@ def ltbench_losses():
 
 
 def suite_source(name: str, recipe: Mapping[str, object], **fields: object) -> str:
-    """Return a suite file with one data set, factor and model, or with those of `fields`, and with further fields."""
+    """Return a suite file with one data set, factor and model and no figure, or with `fields`, and with further ones."""
     required = {
         "schema": 1, "name": name, "title": name.title(), "question": "Does it run?", "datasets": ["fashion_mini"],
         "imbalance_factors": [10], "models": ["convnet"],
+        "figures": [],
     }  # fmt: skip
     lines = [f"{key} = {json.dumps(value)}" for key, value in (required | fields).items()]
     return "\n".join([*lines, "", "[recipe]", *(f"{key} = {json.dumps(value)}" for key, value in recipe.items()), ""])

@@ -30,13 +30,14 @@ LONGER = {"weight_balancing": ("weight_balancing[until=1.3]",), "mislas": ("mixu
 """Rows with a short second phase, and the same with a longer one."""
 OF_BACKBONES = ("adaptformer", "bitfit", "linear_probe", "lora", "norm_only")
 MODELS = dict.fromkeys(OF_BACKBONES, "test_vit[resize=32]")
+BUILT_INS = Registry.load()
 ROWS = [
     LONGER.get(row[0], tuple(row))
     for row in [
-        *find_suite("literature-quick", Registry.load()).combinations,
+        *find_suite("literature-quick", BUILT_INS).combinations,
         *([name] for name in (*OF_BACKBONES, "alternating_flip")),
     ]
-    if not any(map(missing_package, Registry.load().parse_all(row[0])))
+    if not any(map(missing_package, BUILT_INS.parse_all(row[0])))
 ]
 """Every technique with what it needs or is published with."""
 

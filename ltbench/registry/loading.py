@@ -78,11 +78,11 @@ class Loader:
         try:
             # stdout is for the data of commands.
             with contextlib.redirect_stdout(sys.stderr):
-                state = ProcessState()
+                # Built-in plugins are checked by the tests of ltbench, and every command loads them all.
+                state = ProcessState() if source.distribution != BUILT_IN else None
                 imported = module()
                 loaded = self._register(source, imported, start)
-                # Built-in plugins are checked by the tests of ltbench, and every command loads them all.
-                if source.distribution != BUILT_IN and (changes := state.changes()):
+                if state is not None and (changes := state.changes()):
                     state.restore()
                     self._manager.unregister(imported)
                     raise PluginError(

@@ -34,7 +34,17 @@ RULES = (
         "four steps of every training in this process: options of the page come later and win",
     ),
     Rule(r"--set epochs=5\b", "", "see above"),
+    Rule(
+        r"\bltbench search\b",
+        "ltbench search --executor inline --set steps=4",
+        "four steps of every training in this process, as above",
+    ),
     Rule(r"--budget 10m\b", "--budget 1s", "what is asked is that it stops"),
+    Rule(
+        r"--budget 30s\b",
+        "--executor inline --suite few.toml",
+        "a race of four rows ends by itself; one of 500 may have chosen nothing by then on a busy machine",
+    ),
     Rule(r"--rerun 3\b", "--rerun 1 --executor inline", "one cell is trained again as three are"),
     Rule(
         r"\bltbench publish quick\b", "ltbench publish quick --replace", "every run above is another one, of one name"
@@ -54,6 +64,8 @@ RULES = (
 """Everything that is substituted, in every command of every page. `pip install` is `installing.py`."""
 
 BEFORE = {
+    "docs/own-images.md": """ltbench show recommend | sed -e 's/^steps = .*/steps = 4/' -e 's/^seeds = .*/seeds = [0, 1]/' \\
+  -e '/^techniques = /,/^]/c techniques = ["cb_sampler", "logit_adjust_posthoc"]' > few.toml""",
     "docs/running.md": "ltbench run --plugins cb_sampler",
     "docs/data-format.md": "ltbench run --plugins cb_sampler,mixup",
 }

@@ -94,16 +94,11 @@ def assert_lawful(kind: type[Technique], contexts: list[Technique]) -> None:
         assert same or not listed or len(contexts) == 1, f"{kind.name}, {parameter}: the exception is not needed"
 
 
-@pytest.mark.parametrize("name", marked(PARAMETRIZED))
+@pytest.mark.parametrize("name", marked(PARAMETRIZED, "convnet", "jiang_augment"))
 def test_no_two_values_of_a_parameter_have_the_same_results(name: str) -> None:
-    assert_lawful(INSTALLED[name], [INSTALLED[name]()])
-
-
-@pytest.mark.parametrize(
-    "name", marked([name for name in PARAMETRIZED if len(fields(INSTALLED[name])) > 1], "convnet", "jiang_augment")
-)
-def test_nor_have_they_beside_other_values_of_other_parameters(name: str) -> None:
-    assert_lawful(INSTALLED[name], settings(INSTALLED[name]()))
+    """Beside the defaults of the other parameters, and beside other values of these."""
+    technique = INSTALLED[name]()
+    assert_lawful(INSTALLED[name], settings(technique) if len(fields(INSTALLED[name])) > 1 else [technique])
 
 
 def test_exceptions_are_of_installed_techniques() -> None:

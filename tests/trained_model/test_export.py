@@ -22,6 +22,8 @@ from ltbench.errors import JobFailed, PluginError, StoreError, UnknownName, Usag
 from ltbench.trained_model.export import export_model
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from conftest import Trained
 
 WITHOUT_LTBENCH = """
@@ -32,6 +34,34 @@ class Nothing:
             raise ImportError("ltbench is not here")
 sys.meta_path.insert(0, Nothing())
 """
+FORK_FOR_CARDS = """
+import json
+import os
+import traceback
+
+import PIL.Image
+import safetensors.torch
+import timm
+import torch.export
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    if (child := os.fork()) == 0:
+        os.chdir(asked["folder"])
+        for number, name in ((1, "stdout.txt"), (2, "stderr.txt")):
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        code = 0
+        try:
+            exec(asked["code"], {"__name__": "__main__"})
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Has imported what cards import, which takes seconds, and forks for each of them."""
 TOLERANCE = 1e-5
 
 
@@ -42,19 +72,27 @@ def code_of(folder: Path) -> str:
     return found[0]
 
 
-def run_card(folder: Path, photo: Path) -> tuple[str, float]:
-    """Run the lines of the card where ltbench cannot be imported; return label and probability."""
-    shutil.copyfile(photo, folder / "photo.jpg")
-    code = code_of(folder)
-    assert len([line for line in code.splitlines() if line and "import" not in line]) <= 16
-    done = subprocess.run(
+@pytest.fixture(scope="module")
+def run_card() -> Iterator[Callable[[Path, Path], tuple[str, float]]]:
+    """Run the lines of a card where ltbench cannot be imported; return label and probability."""
+    process = subprocess.Popen(
         [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c",
-         WITHOUT_LTBENCH + code],
-        cwd=folder, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"},
+         WITHOUT_LTBENCH + FORK_FOR_CARDS],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    label, _, probability = done.stdout.strip().rpartition(" ")
-    return label, float(probability)
+
+    def run(folder: Path, photo: Path) -> tuple[str, float]:
+        shutil.copyfile(photo, folder / "photo.jpg")
+        code = code_of(folder)
+        assert len([line for line in code.splitlines() if line and "import" not in line]) <= 16
+        process.stdin.write(json.dumps({"folder": str(folder), "code": code}) + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "0\n", (folder / "stderr.txt").read_text()
+        label, _, probability = (folder / "stdout.txt").read_text().strip().rpartition(" ")
+        return label, float(probability)
+
+    yield run
+    process.communicate()
 
 
 def photo_of(trained: Trained) -> Path:
@@ -76,7 +114,7 @@ def export(trained: Trained, label: str, folder: Path, name: str = "rows", **opt
         "tta + min_cost[costs=cat>dog:5]",
     ],
 )
-def test_the_card_classifies_without_ltbench(label: str, trained_photos: Trained, tmp_path: Path) -> None:
+def test_the_card_classifies_without_ltbench(label: str, trained_photos: Trained, run_card, tmp_path: Path) -> None:
     done = export(trained_photos, label, tmp_path / "model")
     assert [form.file for form in done.description.forms] == ["model.pt2"]
     assert done.description.forms[0].largest_difference < TOLERANCE
@@ -100,7 +138,7 @@ def networks(trained_photos: Trained) -> Trained:
 
 
 @pytest.mark.parametrize("model", ["test_resnet", "test_resnet[resize=24]", "test_efficientnet"])
-def test_timm_loads_what_it_can_build(model: str, networks: Trained, tmp_path: Path) -> None:
+def test_timm_loads_what_it_can_build(model: str, networks: Trained, run_card, tmp_path: Path) -> None:
     (record,) = [
         one for one in networks.records("timm") if one.setting.model == model and one.label == "logit_adjust_posthoc"
     ]
@@ -120,7 +158,7 @@ def test_timm_loads_what_it_can_build(model: str, networks: Trained, tmp_path: P
 
 @pytest.mark.slow
 @pytest.mark.parametrize("label", ["lora", "adaptformer"])
-def test_what_a_fine_tuning_adds_is_in_the_program(label: str, networks: Trained, tmp_path: Path) -> None:
+def test_what_a_fine_tuning_adds_is_in_the_program(label: str, networks: Trained, run_card, tmp_path: Path) -> None:
     done = export(networks, label, tmp_path / "model", "vit")
     assert [form.file for form in done.description.forms] == ["model.pt2"]
     assert done.description.members[0].timm is None
@@ -192,7 +230,7 @@ def test_the_card_says_what_it_is(trained_photos: Trained, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_a_model_does_not_need_the_pretrained_weights_that_it_started_from(
-    networks: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    networks: Trained, run_card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = ["efficientnet_lite0[pretrained=true,frozen=true,resize=32]"]
     networks.run("lite", models=models, recipe={"steps": 4}, combinations=[["tta"], ["tau_norm"]])
