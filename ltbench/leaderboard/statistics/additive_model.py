@@ -37,6 +37,10 @@ class AdditiveModel(msgspec.Struct, frozen=True, kw_only=True):
     """Residual mean square; NaN without a degree of freedom."""
 
 
+_DECIMALS = 12
+"""Of the means of an incomplete design."""
+
+
 def fit(values: Floats, blocks: npt.NDArray[np.intp]) -> AdditiveModel:
     """Fit the model. values: float [rows, runs], NaN where missing; blocks: int [rows, runs], number of the block."""
     from scipy import sparse
@@ -73,6 +77,8 @@ def fit(values: Floats, blocks: npt.NDArray[np.intp]) -> AdditiveModel:
         mine = parts == part
         # Over all blocks alike: the mean of a row that lacks none is then that of its scores.
         means[mine] = deviations[mine] + block_means[cells[mine].any(axis=0)].mean()
+    # The last bits depend on the kernel that BLAS picks for the processor, and would order equal rows.
+    means = means.round(_DECIMALS)
     components = len(np.unique(parts[parts >= 0]))
     df = int(known.sum()) - int((per_row > 0).sum()) - count + components
     rest = filled - deviations[row] - block_means[block]
