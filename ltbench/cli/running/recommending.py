@@ -15,9 +15,9 @@ import msgspec
 
 from ltbench.cli.data_lines import report_lines
 from ltbench.cli.running.damage import reporting_damage
-from ltbench.cli.running.part_sources import SuiteParts
+from ltbench.cli.running.part_sources import Limits, SuiteParts
 from ltbench.cli.running.parts import run_parts
-from ltbench.cli.running.search_parts import Limits, SearchParts
+from ltbench.cli.running.search_parts import SearchParts
 from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.errors import DataError, NoTestImages, UsageError
