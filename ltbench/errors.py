@@ -7,8 +7,9 @@ that the message names.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Callable, Iterable
+from functools import partial, wraps
+from typing import Any
 
 DONE = 0
 CELLS_FAILED = 1
@@ -165,3 +166,27 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str, place: str = "
     """Return a question with the known name closest to `name`, written after `place`; `otherwise` if none is close."""
     near = nearest(name, known, n=1)
     return f"did you mean {place}{near[0]}?" if near else otherwise
+
+
+def naming_the_technique(method: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Have the errors of a technique's own code name it: a `ValueError` refuses its values, any other is a mistake in it."""
+
+    @wraps(method)
+    def named(self: Any) -> None:
+        try:
+            method(self)
+        except LtbenchError:
+            raise
+        except ValueError as error:
+            raise ParameterError(
+                f"{self.stage} '{self.name}' does not accept its parameters together: {error}",
+                fix=f"other values (ltbench show {self.name})",
+            ) from None
+        except Exception as error:
+            raise PluginError(
+                f"{self.stage} '{self.name}' fails on its parameters",
+                why=f"{type(error).__name__}: {error}",
+                fix="fix the plugin; its check() raises ValueError for values that it does not accept",
+            ) from error
+
+    return named

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 import msgspec
 
-from ltbench.errors import ParameterError, UsageError, did_you_mean
+from ltbench.errors import ParameterError, UsageError, did_you_mean, naming_the_technique
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BARE = re.compile(r'(?:[^\[\],"\x00-\x1f]|\[[^\[\]"\x00-\x1f]*\])+')
@@ -43,6 +43,11 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
     qualified: ClassVar[str] = ""
     """`distribution/name` if several distributions provide the name; set by the registry."""
 
+    def __init_subclass__(cls) -> None:
+        if "__post_init__" in cls.__dict__:
+            cls.__post_init__ = naming_the_technique(cls.__post_init__)  # type: ignore[method-assign]
+
+    @naming_the_technique
     def __post_init__(self) -> None:
         problems = []
         for field in fields(type(self)):
@@ -61,14 +66,7 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self.stage} '{self.name}' does not accept " + "; ".join(problem for _, problem in problems),
                 fix=f"{ranges} (ltbench show {self.name})",
             )
-        try:
-            self.check()
-        except ValueError as error:
-            # LtbenchErrors are no ValueErrors; this is what others raise.
-            raise ParameterError(
-                f"{self.stage} '{self.name}' does not accept its parameters together: {error}",
-                fix=f"other values (ltbench show {self.name})",
-            ) from None
+        self.check()
         off = self.without_effect()
         for field in fields(type(self)):
             if field.name in off:

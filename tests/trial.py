@@ -24,20 +24,33 @@ SUITE = suite_source(
     "tiny", {"steps": 6, "batch_size": 16, "lr": 0.05, "precision": "fp32"}, imbalance_factors=[50, 100],
     techniques=["cb_sampler", "mixup", "tta"], seeds=[0, 1], figures=[],
 )  # fmt: skip
-CELLS, FITS, JOBS = 32, 16, 80
+RUN = ("run", "--suite", "tiny.toml")
 _started: list[subprocess.Popen] = []
-PUBLISHED = ("README.md", "table.csv", "records.jsonl")
+PUBLISHED = ("README.md", "table.csv", "records.jsonl", "tuning.jsonl", "search.json")
+"""Files of a page; the last two where rows were tuned or searched."""
 
 
 class Trial:
     """A folder with a suite, a store, a leaderboard and a journal. options: how jobs behave, see `pretend`."""
 
-    def __init__(self, folder: Path, *, store: Path | None = None, **options: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        store: Path | None = None,
+        suite: str = SUITE,
+        command: tuple[str, ...] = RUN,
+        **options: object,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.options = folder, options
+        self.folder, self.suite, self.command, self.options = folder, suite, command, options
         self.root = store or folder / "store"
         self.journal = folder / "journal"
-        (folder / "tiny.toml").write_text(SUITE)
+        (folder / "tiny.toml").write_text(suite)
+
+    def again(self, folder: Path, **options: object) -> Trial:
+        """Return a trial of the same command in another folder."""
+        return Trial(folder, suite=self.suite, command=self.command, **options)
 
     @property
     def store(self) -> Store:
@@ -47,7 +60,7 @@ class Trial:
         self, *args: str, workers: int = 2, env: dict[str, str] | None = None, **options: object
     ) -> subprocess.Popen:
         """Start the command."""
-        command = [sys.executable, "-m", "pretend", "run", "--suite", "tiny.toml", "--workers", str(workers), *args]
+        command = [sys.executable, "-m", "pretend", *self.command, "--workers", str(workers), *args]
         own_env = {
             "LTBENCH_STORE": str(self.root),
             "PRETEND": json.dumps(self.options | options),
@@ -73,11 +86,12 @@ class Trial:
         """Publish by running the command on a complete store: in this process, where libraries are loaded already."""
         # A page names the file of its suite as it is seen from here.
         with contextlib.chdir(self.folder), pytest.raises(SystemExit) as ended:
-            main(["run", "--suite", "tiny.toml", "--store", str(self.root.resolve()), "--executor", "inline"])
+            main([*self.command, "--store", str(self.root.resolve()), "--executor", "inline"])
         assert ended.value.code == code
 
     def published(self) -> dict[str, bytes]:
-        return {name: (self.folder / "leaderboards" / "local" / "tiny" / name).read_bytes() for name in PUBLISHED}
+        (page,) = (self.folder / "leaderboards" / "local").glob("tiny*")
+        return {name: (page / name).read_bytes() for name in PUBLISHED if (page / name).exists()}
 
     def lines(self, what: str) -> list[str]:
         """Return the keys of the journal's lines with this event, in order."""
@@ -86,7 +100,8 @@ class Trial:
     def journal_lines(self) -> list[list[str]]:
         """Return event, key and pid of each line."""
         with contextlib.suppress(FileNotFoundError):
-            return [line.split() for line in self.journal.read_text().splitlines()]
+            # What is being written may be seen without its end.
+            return [line.split() for line in self.journal.read_text().rpartition("\n")[0].splitlines()]
         return []
 
     def workers(self) -> list[int]:
@@ -110,7 +125,7 @@ class Trial:
             if event == "made":
                 made.add(key)
         began = self.lines("began")
-        assert len(began) <= JOBS + lost + 2 * len(made_again)
+        assert len(began) <= len(set(undisturbed.lines("began"))) + lost + 2 * len(made_again)
         assert not list((self.root / "leases").glob("*.guard"))
 
 

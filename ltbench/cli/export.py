@@ -10,6 +10,7 @@ import click
 
 from ltbench.cli.options import find_page, leaderboards_option, load_registry, plugin_options
 from ltbench.core.folders import store_root
+from ltbench.core.words import counted
 from ltbench.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -117,5 +118,5 @@ def _bundle(place: RecordsLocation, output: Path | None, store_path: Path, choic
                 with os_errors_as_store_errors(f"{name} cannot be copied", output):
                     shutil.copyfile(place.path / name, output / name)
     if missing:
-        click.echo(f"the store lacks the predictions of {len(missing)} cells", err=True)
-    click.echo(f"written: {count} predictions in {home / FOLDER}", err=True)
+        click.echo(f"the store lacks the predictions of {counted(len(missing), 'cell')}", err=True)
+    click.echo(f"written: {counted(count, 'prediction')} in {home / FOLDER}", err=True)

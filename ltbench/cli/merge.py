@@ -10,6 +10,7 @@ import click
 
 from ltbench.cli.options import find_page, leaderboards_option, load_registry
 from ltbench.cli.output import print_json, print_table
+from ltbench.core.words import counted
 from ltbench.errors import CELLS_FAILED, DONE, UsageError
 from ltbench.technique import written
 
@@ -152,23 +153,25 @@ def _preferred(text: str, places: dict[str, RecordsLocation], target: Path, lead
 
 def _print(result: MergeResult, target: Path) -> None:
     click.echo(
-        f"{target}: {len(result.records_file.records)} records; {result.added} added, {result.renewed} previously failed "
-        f"and now valid, {result.duplicates} duplicates"
+        f"{target}: {counted(len(result.records_file.records), 'record')}; {result.added} added, {result.renewed} previously failed "
+        f"and now valid, {counted(result.duplicates, 'duplicate')}"
     )
     if result.records_file.withdrawn:
-        click.echo(f"{len(result.records_file.withdrawn)} withdrawn records stay in the file")
+        click.echo(f"withdrawn records that stay in the file: {len(result.records_file.withdrawn)}")
     if len(result.protocols) > 1:
         click.echo(f"protocols {', '.join(result.protocols)}: ranked separately")
     if result.other_versions:
         click.echo(
-            f"{result.other_versions} cells have several versions, from different revisions of a technique; "
+            f"{counted(result.other_versions, 'cell')} {'has' if result.other_versions == 1 else 'have'} several versions, from different revisions of a technique; "
             "tables show the highest revision"
         )
     for dataset in result.other_images:
         click.echo(f"{dataset} has different images in some locations: ranked separately")
     if not result.conflicts:
         return
-    click.echo(f"\n{len(result.conflicts)} cells have conflicting numbers:\n")
+    click.echo(
+        f"\n{counted(len(result.conflicts), 'cell')} {'has' if len(result.conflicts) == 1 else 'have'} conflicting numbers:\n"
+    )
     rows = [
         [conflict.id[:12] if not number else "", conflict.label if not number else "",
          f"{conflict.imbalance_factor:g}" if not number else "", conflict.seed if not number else "",

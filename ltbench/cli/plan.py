@@ -287,6 +287,6 @@ def _time(status: PlanStatus) -> str:
     parts = sorted(forecast.basis.items(), key=lambda part: -part[1])
     basis = ", ".join(f"{100 * s / total:.0f} % from {SOURCES[source]}" for source, s in parts if s >= total / 200)
     return (
-        f"about {duration(forecast.elapsed)} with {forecast.workers} workers, {duration(forecast.seconds)} of work\n"
+        f"about {duration(forecast.elapsed)} with {counted(forecast.workers, 'worker')}, {duration(forecast.seconds)} of work\n"
         f"            {basis}"
     )

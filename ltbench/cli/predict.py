@@ -14,6 +14,7 @@ import msgspec
 
 from ltbench.cli.options import load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
+from ltbench.core.words import counted
 from ltbench.errors import CELLS_FAILED, DONE, DataError, UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def command(
     broken = [one for one in results if one.error]
     if sheet is not None:
         write_atomic(sheet, _csv(results, min(top, len(trained.classes))).encode())
-        click.echo(f"written: {len(results)} images in {sheet}", err=True)
+        click.echo(f"written: {counted(len(results), 'image')} in {sheet}", err=True)
     elif as_json:
         print_json(results)
     else:
@@ -83,7 +84,7 @@ def command(
     for one in broken:
         click.echo(f"not read: {one.file}: {one.error}", err=True)
     if broken:
-        click.echo(f"{len(broken)} of {len(results)} images could not be read", err=True)
+        click.echo(f"{len(broken)} of {counted(len(results), 'image')} could not be read", err=True)
     return CELLS_FAILED if broken else DONE
 
 

@@ -58,7 +58,8 @@ def command(
     the same command continues. A suite with [tune] then tunes the rows in the lead.
     """
     from ltbench.cli.running.page_of_run import page_of_run
-    from ltbench.cli.running.search_parts import Limits, SearchParts
+    from ltbench.cli.running.part_sources import Limits
+    from ltbench.cli.running.search_parts import SearchParts
     from ltbench.executor import Context, Terms
     from ltbench.planning.settings import data_uses
     from ltbench.running.budget import Budget

@@ -12,6 +12,7 @@ import click
 from ltbench.cli.options import store_option
 from ltbench.cli.output import print_json, print_table
 from ltbench.core.units import duration
+from ltbench.core.words import counted
 
 if TYPE_CHECKING:
     from ltbench.running.store_status import ObservedRun, Status
@@ -70,7 +71,7 @@ def _print_running(run: ObservedRun) -> None:
     elapsed = duration((datetime.now(UTC) - datetime.fromisoformat(run.began)).total_seconds())
     click.echo(
         f"running: {shlex.join(run.command)}\n"
-        f"  on {run.host}, process {run.pid}, {run.executor} with {run.workers} workers, since {run.began} ({elapsed})\n"
+        f"  on {run.host}, process {run.pid}, {run.executor} with {counted(run.workers, 'worker')}, since {run.began} ({elapsed})\n"
         f"  cells {run.done}/{run.cells} done, {run.failed} failed; jobs {run.jobs_done}/{run.jobs}; "
         + ("time remaining unknown" if run.eta is None else f"ETA {duration(max(0.0, run.eta - run.quiet))}")
     )

@@ -27,16 +27,14 @@ def tuning_facts(suite: Suite, context: Context, workers: int) -> dict[str, Any]
     plan, rows = tuner.first_trials()
     status = plan_status(plan, context, Prediction.of(plan, context), workers=workers)
     cells = len(plan.cells)
+    uses = data_uses(changed(suite, held_out=tuner.held_out), context.registry, context.data_root)
     return {
         "trials_of_each_row": suite.tune.trials,
         "rows": rows,
         "at": suite.tune.at,
         "sampler": suite.tune.sampler,
-        "held_out": [
-            line
-            for use in data_uses(changed(suite, held_out=tuner.held_out), context.registry, context.data_root)
-            for line in (*held_out_lines(use), *rarest_lines(use))
-        ],
+        "held_out": [line for use in uses for line in (*held_out_lines(use), *rarest_lines(use))],
+        "rows_hold_out": bool(suite.held_out) and not all(use.own_split for use in uses),
         "cells": cells,
         "cells_done": status.cells_done,
         "missing": status.missing,
@@ -61,9 +59,10 @@ def tuning_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"            {line}"
     again = "" if facts["predicted_elapsed"] is None else f", about {duration(facts['predicted_elapsed'])}"
     yield (
-        f"            {facts['trainings']:,} trainings ({facts['trainings_naive']:,} without sharing), "
+        f"            {counted(facts['trainings'], 'training')} ({facts['trainings_naive']:,} without sharing), "
         f"{facts['missing']['fit']:,} to do{again}; {big_number(facts['passes'])} forward passes of an image"
     )
-    yield "            then each row with its best values, on the whole subset with all seeds"
+    where = "what the suite does not hold out" if facts["rows_hold_out"] else "the whole subset"
+    yield f"            then each row with its best values, on {where}, with all seeds"
     for note in facts["notes"]:
         yield f"            {note}"

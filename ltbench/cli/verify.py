@@ -14,6 +14,7 @@ import msgspec
 from ltbench.cli.options import find_page, leaderboards_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
 from ltbench.core.folders import data_root as default_root
+from ltbench.core.words import counted
 from ltbench.errors import CELLS_FAILED, DONE, PLUGIN_UNAVAILABLE, WRONG_USAGE
 
 if TYPE_CHECKING:
@@ -203,9 +204,9 @@ def _print(examined: Examined, reruns: Sequence[RerunReport], seed: int, missed:
         f"records       {len(examined.records)} readable" + (f", {failed} of them for failed cells" * bool(failed))
     )
     click.echo(f"valid         {len(examined.sound)} of {len(examined.records) - failed}")
-    click.echo(f"recomputed    metrics of {len(examined.recomputed)} cells from predictions")
+    click.echo(f"recomputed    metrics of {counted(len(examined.recomputed), 'cell')} from predictions")
     if reruns:
-        click.echo(f"rerun         {len(reruns)} of {len(examined.sound)} cells, drawn with seed {seed}:\n")
+        click.echo(f"rerun         {len(reruns)} of {counted(len(examined.sound), 'cell')}, drawn with seed {seed}:\n")
         rows = [(one.id[:12], one.label, f"{one.imbalance_factor:g}", one.seed, _outcome(one)) for one in reruns]
         print_table(["cell", "techniques", "factor", "seed", "outcome"], rows)
         click.echo("")

@@ -13,7 +13,7 @@ from ltbench.planning.feature_jobs import trains_on_features
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting
 from ltbench.planning.suitability import CannotBePlanned, choosy_techniques, reason_against
-from ltbench.planning.trajectory import Segments, cut
+from ltbench.planning.trajectory import Segments, cut, epoch_ends
 from ltbench.stages import (
     MEMBER_STAGES,
     NETWORK_STAGES,
@@ -48,13 +48,19 @@ class MemberFit(NamedTuple):
     """Its techniques that may not run with every model or on every machine."""
     teacher: MemberFit | None = None
 
-    def passes(self, images: int, repeats: Repeats) -> float:
-        """Return the cost of the complete training, with its teacher's. images: of the training subset."""
+    def passes(self, images: int, repeats: Repeats, looked_at: int = 0) -> float:
+        """Return the cost of the complete training, with its teacher's, or with the features on which it trains.
+
+        images: of the training subset; looked_at: images that are predicted after each epoch, to select one.
+        """
         spec = self.spec | {"segments": self.segments.specs}
+        if "features" in spec:
+            return float(images)  # with the features, predictions cost nothing
+        selection = float(looked_at and looked_at * sum(1 for _ in epoch_ends(spec, self.segments)))
         if self.teacher is None:
-            return training_passes(spec, images, repeats=repeats)
+            return selection + training_passes(spec, images, repeats=repeats)
         taught = spec | {"teacher": self.teacher.spec}
-        return training_passes(taught, images, repeats=repeats) + self.teacher.passes(images, repeats)
+        return selection + training_passes(taught, images, repeats=repeats) + self.teacher.passes(images, repeats)
 
 
 class Members:

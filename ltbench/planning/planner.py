@@ -204,7 +204,8 @@ class Planner:
         members = self._members.fits(combination, template.ensemble, picked, setting, template.recipe)
         if until is not None:
             members = self._members.cut_short(combination, members, until)
-        cost = sum(member.passes(sum(setting.counts), self._repeats) for member in members)
+        looked_at = sum(setting.held_out) if self._suite.selection == "best" else 0
+        cost = sum(member.passes(sum(setting.counts), self._repeats, looked_at) for member in members)
         splits = splits_of(template.spec, setting.data)
         predicted = sum(map(setting.images_in, Needed.of(template.posthoc, splits).splits))
         cost += len(members) * len(template.views) * predicted

@@ -6,7 +6,6 @@ without a selection.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from ltbench.errors import UsageError
 from ltbench.executor import Techniques
 from ltbench.planning.combinations import Combination
 from ltbench.planning.feature_jobs import feature_jobs
-from ltbench.planning.trajectory import Segments, cut
+from ltbench.planning.trajectory import Segments, epoch_ends
 from ltbench.stages import Metric, Posthoc
 
 
@@ -87,20 +86,8 @@ def _metric_with(number: str, registry: Techniques) -> Compared:
 
 
 def candidates(fit: Spec) -> list[Spec]:
-    """Return the fits among which a selection chooses: the states of a training after each epoch, the last one at its end.
-
-    Only states since the training last began anew, as the learning rates of such a phase belong to its whole length.
-    """
-    segments = Segments(fit["segments"])
-    begins = max((one["until"] for one in segments.specs if one["restart"]), default=0.0)
-    end, epochs = segments.specs[-1]["until"], fit["recipe"]["epochs"]
-    found = []
-    for epoch in range(1, math.ceil(end * epochs)):
-        until = epoch / epochs
-        part = cut(segments, until) if begins <= until < end and not math.isclose(until, end) else None
-        if part is not None:
-            found.append(fit | {"segments": part.specs})
-    return [*found, fit]
+    """Return the fits among which a selection chooses: the states of a training after each epoch, the last one at its end."""
+    return [fit | {"segments": part.specs} for part in epoch_ends(fit, Segments(fit["segments"]))]
 
 
 def selection_jobs(spec: Spec) -> Iterator[Job]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ltbench.core.spec import Spec, canonical
@@ -39,3 +39,18 @@ def cut(segments: Segments, until: float) -> Segments | None:
         if segment["until"] > until:
             return None if segment["restart"] else Segments([*kept[:-1], segment | {"until": until}])
     return None
+
+
+def epoch_ends(fit: Mapping[str, Any], segments: Segments) -> Iterator[Segments]:
+    """Yield the beginnings of a training up to the end of each epoch, and the whole of it. fit: its spec.
+
+    Only since the training last began anew, as the learning rates of such a phase belong to its whole length.
+    """
+    begins = max((one["until"] for one in segments.specs if one["restart"]), default=0.0)
+    end, epochs = segments.specs[-1]["until"], fit["recipe"]["epochs"]
+    for epoch in range(1, math.ceil(end * epochs)):
+        until = epoch / epochs
+        part = cut(segments, until) if begins <= until < end and not math.isclose(until, end) else None
+        if part is not None:
+            yield part
+    yield segments

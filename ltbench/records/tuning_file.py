@@ -54,7 +54,7 @@ class TunedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     chosen: int
     """Index of the best trial."""
     cells: list[str]
-    """The cells with the chosen values, on the whole subset: one for each pair of seeds."""
+    """The cells with the chosen values, which train on what all rows of the suite do: one for each pair of seeds."""
     passes: float
     """Cost of the trials without sharing, in forward passes of an image."""
     passes_of_row: float

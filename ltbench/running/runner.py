@@ -11,6 +11,7 @@ import msgspec
 
 from ltbench.core.signals import SignalCount, StopNow, catch_signals
 from ltbench.core.spec import Job
+from ltbench.core.words import counted
 from ltbench.errors import Interrupted
 from ltbench.executor import Context, Executor, Outcome
 from ltbench.executors.perform import finished
@@ -270,6 +271,6 @@ class _Run:
 
     def interrupted(self) -> Interrupted:
         return Interrupted(
-            f"stopped with {self.counts.done} of {self.counts.cells} cells done",
+            f"stopped with {self.counts.done:,} of {counted(self.counts.cells, 'cell')} done",
             fix="run the same command to continue",
         )

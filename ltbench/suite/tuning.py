@@ -22,7 +22,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How hyper-parameters are chosen: by as many trials for every row, also for the baseline, on held-out images.
 
     A row is tuned over what its techniques say is worth tuning, and over fields of the recipe. The best values are then
-    trained on the whole subset, with all seeds, and shown beside the defaults.
+    trained on all that the suite trains on, with all seeds, and shown beside the defaults.
     """
 
     trials: Annotated[int, Meta(ge=2)]

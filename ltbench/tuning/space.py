@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ltbench.errors import LtbenchError
+from ltbench.errors import UsageError
 from ltbench.planning.combinations import Combination
 from ltbench.stages import Technique
 from ltbench.suite.recipe import Recipe
@@ -64,7 +64,7 @@ class Space:
             return self.with_values(
                 {one.name: one.at(place) for one, place in zip(self.dimensions, places, strict=True)}
             )
-        except LtbenchError:
+        except UsageError:
             return None
 
     def with_values(self, values: Mapping[str, Value]) -> Point:
@@ -97,7 +97,7 @@ class Space:
             for value in dict.fromkeys(map(one.at, (0.0, _LAST))):
                 try:
                     self.with_values({one.name: value})
-                except LtbenchError:
+                except UsageError:
                     found.append(f"{one.name} is tuned over a part of {one.tune}, as {written(value)} is refused")
         return found
 

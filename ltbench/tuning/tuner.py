@@ -77,7 +77,10 @@ class Tuner:
         """Rows and parameters that are not tuned, with the reason."""
 
     def parts(self, workers: int) -> Iterator[TuningPart]:
-        """Yield the parts of the plan; each has to be run before the next one is asked for."""
+        """Yield the parts of the plan; each has to be run before the next one is asked for.
+
+        workers: how many to keep busy by tuning rows together; 0 to tune one row after the other.
+        """
         rows = self._rows()
         while group := self._group(rows, workers):
             while asked := [row for row in group if not row.lacks and self._ask(row)]:
@@ -124,7 +127,7 @@ class Tuner:
         return largest.values()
 
     def _group(self, rows: Iterator[_Row], workers: int) -> list[_Row]:
-        return list(itertools.islice(rows, math.ceil(_PER_WORKER * workers / self._tuning.trials)))
+        return list(itertools.islice(rows, max(math.ceil(_PER_WORKER * workers / self._tuning.trials), 1)))
 
     def _ask(self, row: _Row) -> bool:
         """Plan the next trials of a row; return whether there are any."""
@@ -150,7 +153,7 @@ class Tuner:
         return held_out_metric(self._suite.metric, setting.info.test_counts, self._context.registry)
 
     def _choose(self, row: _Row) -> bool:
-        """Choose the best trial of a row, and plan its cells on the whole subset; return whether one succeeded."""
+        """Choose the best trial of a row, and plan its cells as the suite trains them; return whether one succeeded."""
         metric = self._metric_of(row.setting)
         best = best_trial(row.scores, higher_is_better=metric.higher_is_better)
         if best is None:

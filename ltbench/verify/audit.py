@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from ltbench.columns import TOP1
+from ltbench.core.words import counted
 from ltbench.errors import DataError, JobFailed, LtbenchError, PluginError, RecordError
 from ltbench.jobs.held_out import check_own_split, divided_counts, has_own_split
 from ltbench.jobs.saved_predictions import (
@@ -30,6 +31,8 @@ from ltbench.records.records_file import Invalidation, of_entries, parse_line
 from ltbench.registry.differences import differences
 from ltbench.stages import Dataset, Profile
 from ltbench.store.store import Store
+from ltbench.verify.choices import choice_findings
+from ltbench.verify.finding import Finding
 from ltbench.verify.rerun import installed
 
 if TYPE_CHECKING:
@@ -37,15 +40,6 @@ if TYPE_CHECKING:
     from ltbench.stages import IntArray
 
 _CLOSE = 1e-9
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """A finding of an audit."""
-
-    level: Literal["wrong", "unknown", "note"]
-    """`wrong`: contradictory or changed; `unknown`: cannot be checked here; `note`: for information."""
-    where: str
-    what: str
 
 
 class Examined(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +73,8 @@ def examine(place: RecordsLocation, registry: Techniques, data_root: Path) -> Ex
         if record.status == "ok" and not any(finding.level != "note" for finding in against):
             sound.append(record)
     if examiner.without:
-        findings.append(Finding("note", "predictions", f"missing for {examiner.without} cells"))
+        findings.append(Finding("note", "predictions", f"missing for {counted(examiner.without, 'cell')}"))
+    findings += choice_findings(place, valid.records, registry)
     refuted = {finding.where for finding in findings if finding.level != "note"}
     return Examined(
         findings=list(dict.fromkeys(findings)),

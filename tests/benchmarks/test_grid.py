@@ -192,5 +192,5 @@ def test_a_second_run_of_1_000_cells(benchmark, tmp_path: Path) -> None:
 
     run_command()
     seconds = child_cpu_seconds(lambda: benchmark.pedantic(run_command, rounds=3, warmup_rounds=1)) / 4
-    assert "1000 cells, 1000 of them done" in run_command()
+    assert "1,000 cells, 1,000 of them done" in run_command()
     benchmark.extra_info["cpu_seconds"] = round(seconds, 2)

@@ -104,7 +104,7 @@ def test_what_cannot_be_derived_is_said_and_trained_again_only_if_asked(run: Run
         "metric 'later' is missing from 1 cell whose logits were pruned or have changed; use --rerun-stale to recompute them"
         in err
     )
-    assert "0 trainings, 0 predictions, 1 cells to derive" in err
+    assert "0 trainings, 0 predictions, 1 cell to derive" in err
     page = Path("leaderboards/local/two/README.md").read_text()
     assert "metric 'later' is missing from 1 cell, which was made without it\n  - tta at imbalance factor 10" in page
     assert run(*plugin(), "--rerun-stale")[0] == 0

@@ -22,6 +22,7 @@ from ltbench.leaderboard.publish import load
 from ltbench.planning.parts import make_plan
 from ltbench.records.record import Record
 from ltbench.records.records_file import read_records_file
+from ltbench.records.tuning_file import read_tuning
 from ltbench.registry.registry import Registry
 from ltbench.stages import Posthoc
 from ltbench.store.store import Store
@@ -287,6 +288,29 @@ def test_a_validation_split_is_held_out_from_the_plan_to_the_audit(photos: Path,
     found = json.loads(call(*audit).stdout)
     assert "unknown" in {finding["level"] for finding in found["findings"]}
     assert "the validation split of data set 'image_folder' has changed" in str(found["findings"])
+
+
+def test_a_validation_split_decides_between_epochs_rows_and_values(photos: Path, tmp_path: Path) -> None:
+    _folders._described.clear()
+    text = suite_source(
+        "own", {"epochs": 2, "batch_size": 8, "precision": "fp32"}, datasets=[f"image_folder[path={photos},size=8]"],
+        profiles=["natural"], imbalance_factors=[1], models=["convnet[width=4]"], seeds=[0], techniques=["cb_sampler"],
+        held_out=0.5, selection="best",
+    )  # fmt: skip
+    (tmp_path / "own.toml").write_text(text + "\n[tune]\ntrials = 2\n")
+    where = ["--data-root", tmp_path / "data", "--store", tmp_path / "store", "--leaderboards", tmp_path / "boards"]
+    done = call("search", tmp_path / "own.toml", *where, "--executor", "inline")
+    assert done.return_value == 0, done.output
+    page = tmp_path / "boards" / "local" / "own-search"
+    for record in records(page):
+        assert record.data["counts"] == [20, 6]
+        assert record.data["held_out"] == [4, 0]
+        assert record.curve["held_out"]["selected"] in record.curve["held_out"]["epoch"]
+    text = (page / "README.md").read_text()
+    assert "Trials were compared by balanced accuracy on the validation split, never on test images." in text
+    assert "trained on the whole subset" in text
+    (tuned,) = {row.held_out for row in read_tuning(page / "tuning.jsonl")}
+    assert tuned == records(page)[0].fits[0]["data"]["held_out"]
 
 
 # --- posthocs that are fitted -----------------------------------------------------------------------------------------

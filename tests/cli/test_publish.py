@@ -396,7 +396,7 @@ def test_a_page_keeps_its_records_of_another_machine_unless_asked(
     ]  # fmt: skip
     write_records_file(path, records_file([*there, *mine.records[1:]]))
     _, _, said = main_result(capsys, *words)
-    assert "1 cells of the page keep their records from another type of machine" in said
+    assert "1 cell of the page keeps its record from another type of machine" in said
     assert [r.metrics["top1"] for r in read_records_file(path).records if r.id == there[0].id] == [0.5]
     assert main_result(capsys, *words, "--replace")[0] == 0
     assert read_records_file(path) == mine

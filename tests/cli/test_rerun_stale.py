@@ -44,7 +44,7 @@ def test_logits_of_a_training_that_is_rerun_are_computed_again(
     assert "2 cells were made by other versions of plugins" in run(capsys, plugin, "one", "mine,tta")
     assert metrics() == before
     err = run(capsys, plugin, "one", "mine,tta", "--rerun-stale")
-    assert "to do: 1 trainings, 2 predictions, 2 cells to derive" in err
+    assert "to do: 1 training, 2 predictions, 2 cells to derive" in err
     again = metrics()
     run(capsys, plugin, "other", "mine,tta")
     assert again == metrics() != before

@@ -302,7 +302,8 @@ def test_held_out_images_decide_unless_test_images_are_asked_for(raced: Path, pa
 
 def test_no_test_label_reaches_a_choice(raced: Path, page: Path) -> None:
     """Planted: records whose test numbers say the opposite of the held-out ones."""
-    from ltbench.cli.running.search_parts import Limits, SearchParts
+    from ltbench.cli.running.part_sources import Limits
+    from ltbench.cli.running.search_parts import SearchParts
     from ltbench.executor import Context
     from ltbench.records.record import seal
     from ltbench.registry.registry import Registry
@@ -367,6 +368,51 @@ def test_search_and_tuning_compose(tmp_path: Path) -> None:
         label.removesuffix(" + tuned (2)").replace("tuned (2)", "baseline") for label in labels if "tuned" in label
     }
     assert tuned == leading
+
+
+@pytest.fixture
+def tuned_race(tmp_path: Path) -> Path:
+    """A folder with a suite of four rows that tunes: eight cells with both pairs of seeds."""
+    text = source(techniques=["cb_sampler", "tta"], imbalance_factors=[100])
+    (tmp_path / "raced.toml").write_text(text + "\n[tune]\ntrials = 2\n")
+    return tmp_path
+
+
+def tuned_of(page: Path) -> set[str]:
+    """Return the rows of a page that are tuned."""
+    return {" + ".join(filter(None, row.combination.values())) or "baseline" for row in load(page).tuned}
+
+
+@pytest.mark.parametrize("budget", ["3cells", "1kpasses"])
+def test_a_budget_that_ends_the_race_leaves_nothing_for_tuning(tuned_race: Path, budget: str) -> None:
+    done = call("search", tuned_race / "raced.toml", "--executor", "inline", *places(tuned_race), "--budget", budget)
+    assert "note: the budget is spent, so not all rows in the lead are tuned; a larger one continues" in done.stderr
+    assert "trials of" not in done.stderr
+    page = tuned_race / "leaderboards" / "local" / "raced-search"
+    assert not tuned_of(page)
+    if budget == "3cells":
+        assert searched(page).cells == len(read_records_file(page / "records.jsonl").records) == 3
+
+
+def test_a_budget_beyond_the_race_tunes_whole_rows_the_best_one_first_on_any_number_of_workers(
+    tuned_race: Path, tmp_path: Path
+) -> None:
+    # Eight cells are the whole race; the first row has two trials, and two cells with their values at most.
+    page = search(tuned_race, "--budget", "9cells")
+    best = next(row.combination for row in searched(page).rows if row.is_best)
+    assert tuned_of(page) == {best}
+    (other := tmp_path / "other").mkdir()
+    shutil.copy(tuned_race / "raced.toml", other / "raced.toml")
+    done = call("search", other / "raced.toml", "--workers", 2, *places(other), "--budget", "9cells")
+    assert done.return_value == 0, done.output
+    mine = other / "leaderboards" / "local" / "raced-search"
+    assert (mine / "tuning.jsonl").read_bytes() == (page / "tuning.jsonl").read_bytes()
+    leading = {row.combination for row in searched(page).rows if row.state == "in the lead"}
+    assert tuned_of(search(tuned_race)) == leading > {best}
+    # All rounds are in the store, but there is no time to look at more than the first one.
+    done = call("search", tuned_race / "raced.toml", "--executor", "inline", *places(tuned_race), "--budget", "0.001s")
+    assert "the search is not finished; run the same command to continue" in done.stderr
+    assert "not begun" not in done.stderr
 
 
 def test_a_screening_suite_is_searched_over_all_combinations(tmp_path: Path) -> None:

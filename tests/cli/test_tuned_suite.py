@@ -12,14 +12,17 @@ import pytest
 from support import call, suite_source
 
 from ltbench.cli.running.reproduce_command import with_records
-from ltbench.errors import RecordError, SuiteError, UsageError
+from ltbench.errors import CELLS_FAILED, RecordError, SuiteError, UsageError
 from ltbench.leaderboard.page.tuning_section import tuning_lines
 from ltbench.leaderboard.publish import load, read_folder
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.tuned_rows import shown_records
 from ltbench.records.comparability import TUNED
+from ltbench.records.locations import RecordsLocation
 from ltbench.records.records_file import read_records_file
 from ltbench.records.tuning_file import read_tuning
+from ltbench.registry.registry import Registry
+from ltbench.verify.choices import choice_findings
 
 RECIPE = {"epochs": 1, "batch_size": 16, "lr": 0.1, "precision": "fp32"}
 TUNE = "\n[tune]\ntrials = 3\n"
@@ -232,6 +235,57 @@ def test_a_bundle_shows_the_tuned_rows(tuned: Path, page: Path, tmp_path: Path) 
 def test_a_store_is_merged_without_its_trials(tuned: Path, tmp_path: Path) -> None:
     assert call("merge", str(tuned / "store"), "--into", str(tmp_path / "merged")).exit_code == 0
     assert not any(record.is_partial for record in read_records_file(tmp_path / "merged" / "records.jsonl").records)
+
+
+def test_the_page_of_a_suite_that_holds_images_out_does_not_say_that_rows_train_on_all(
+    tuned: Path, tmp_path: Path
+) -> None:
+    text = (tuned / "tuned.toml").read_text().replace("[recipe]", "held_out = 0.25\n[recipe]")
+    (tmp_path / "tuned.toml").write_text(text.replace("[0, 1]", "[0]").replace("[50, 100]", "[50]"))
+    planned = call("plan", "--suite", tmp_path / "tuned.toml", options(tmp_path)[0]).stdout
+    assert "then each row with its best values, on what the suite does not hold out, with all seeds" in planned
+    text = (run(tmp_path) / "README.md").read_text()
+    assert "trained on the subset without the 25 % that rows of this page hold out" in text
+    assert "whole subset" not in text
+
+
+def test_verify_finds_values_that_the_cells_do_not_have_and_says_what_it_does_not_check(
+    page: Path, tmp_path: Path
+) -> None:
+    before = json.loads(call("verify", page, "--json").stdout)["findings"]
+    assert [(one["level"], one["where"]) for one in before] == [("note", "tuning.jsonl")]
+    assert "the scores of trials are not checked" in before[0]["what"]
+    shutil.copytree(page, tmp_path / "page")
+    rows = [json.loads(line) for line in (page / "tuning.jsonl").read_text().splitlines()]
+    number = next(n for n, row in enumerate(rows) if row["trials"][row["chosen"]]["values"])
+    chosen = rows[number]["trials"][rows[number]["chosen"]]
+    chosen["values"]["lr"] *= 2
+    (tmp_path / "page" / "tuning.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = call("verify", tmp_path / "page", "--json")
+    assert done.return_value == CELLS_FAILED
+    wrong = [one for one in json.loads(done.stdout)["findings"] if one["level"] == "wrong"]
+    assert {one["where"] for one in wrong} == {f"tuning.jsonl, line {number + 1}"}
+    assert {one["what"] for one in wrong} == {
+        f"cell {cell[:12]} does not have the recipe of the chosen trial" for cell in rows[number]["cells"]
+    }
+
+
+def test_verify_finds_parameters_that_the_cells_do_not_have(tmp_path: Path) -> None:
+    folder = Path(__file__).parents[2] / "leaderboards" / "quick-tuned"
+    shutil.copytree(folder, tmp_path / "page")
+    rows = [json.loads(line) for line in (folder / "tuning.jsonl").read_text().splitlines()]
+    best = [row["trials"][row["chosen"]]["values"] for row in rows]
+    values, name = next(
+        (values, name) for values in best for name in values if "." in name and isinstance(values[name], float)
+    )
+    values[name] += 0.01
+    (tmp_path / "page" / "tuning.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = choice_findings(
+        RecordsLocation(path=tmp_path / "page", kind="suite"), read_folder(folder)[1].records, Registry.load()
+    )
+    wrong = [one.what for one in found if one.level == "wrong"]
+    assert wrong
+    assert all(f"but {name} of the chosen trial is" in one for one in wrong)
 
 
 def test_a_changed_choice_is_refused(page: Path, tmp_path: Path) -> None:

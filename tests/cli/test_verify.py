@@ -145,7 +145,7 @@ def test_cells_without_predictions_are_counted(bundle: Path) -> None:
     raw = msgspec.to_builtins(records[0])
     raw["fits"][0]["seed"] = raw["setting"]["seed"] = 99
     write_jsonl(bundle / "records.jsonl", [*records, identified(raw)])
-    assert found(bundle, "note") == "predictions: missing for 1 cells"
+    assert found(bundle, "note") == "predictions: missing for 1 cell"
     assert facts("verify", bundle)["recomputed"] == 12
 
 

@@ -42,7 +42,7 @@ RULES = (
     Rule(r"--budget 10m\b", "--budget 1s", "what is asked is that it stops"),
     Rule(
         r"--budget 30s\b",
-        "--executor inline --suite few.toml",
+        "--executor inline --suite few.toml --no-fine-tune",
         "a race of four rows ends by itself; one of 500 may have chosen nothing by then on a busy machine",
     ),
     Rule(r"--rerun 3\b", "--rerun 1 --executor inline", "one cell is trained again as three are"),

@@ -80,6 +80,9 @@ def test_a_fit_has_the_same_job_whatever_else_is_planned(own: Registry, tmp_path
 def test_the_cost_is_that_of_the_features(own: Registry, tmp_path: Path) -> None:
     plan = make_plan(suite(["balanced_softmax"], ["tta"]), own, tmp_path)
     assert plan.passes_shared == 90 + 18 + 18
+    # Without sharing each cell needs those of the images on which it trains, and of each view of the test images.
+    (trained,) = set(plan.images.values())
+    assert plan.passes_naive == 3 * trained + 18 + 18 + 2 * 18
 
 
 @pytest.mark.parametrize(

@@ -186,3 +186,12 @@ def test_a_metric_that_is_not_there_is_named(own: Registry) -> None:
 def test_a_selection_needs_images_and_epochs(fields: dict[str, object]) -> None:
     with pytest.raises(SuiteError, match="needs held-out images, and a recipe in epochs"):
         suite_of(["tta"], **fields)
+
+
+def test_what_is_looked_at_after_each_epoch_is_a_cost_with_and_without_sharing(own: Registry, tmp_path: Path) -> None:
+    plan, plain = (make_plan(suite_of(selection=selection), own, tmp_path) for selection in ("best", "last"))
+    # One row has nothing to share.
+    assert plan.passes_shared == plan.passes_naive
+    held_out = sum(plan.passes[job.key] for job in plain.of_kind("predict") if job.spec["split"] == "held_out")
+    assert held_out > 0
+    assert plan.passes_naive == plain.passes_naive + 4 * held_out

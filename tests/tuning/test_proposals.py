@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 
 from ltbench import Meta, NotTuned, Tune
-from ltbench.errors import LtbenchError, ParameterError
+from ltbench.errors import LtbenchError, ParameterError, PluginError
 from ltbench.planning.combinations import Combination
 from ltbench.stages import Loss, Posthoc, View
 from ltbench.suite.recipe import Recipe
@@ -49,6 +49,31 @@ class Bounded(Loss):
     def check(self) -> None:
         if self.low >= self.high:
             raise ParameterError("low is above high")
+
+
+class Strict(Loss):
+    """Refuses values in place of the check that it could override."""
+
+    name = "strict"
+
+    gamma: Annotated[float, Meta(ge=0), Tune(0.5, 4.0)] = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.gamma > 2:
+            raise ValueError("gamma is above 2")
+
+
+class Mistaken(Loss):
+    """Has a mistake that only some values show."""
+
+    name = "mistaken"
+
+    gamma: Annotated[float, Meta(ge=0), Tune(0.5, 4.0)] = 1.0
+
+    def check(self) -> None:
+        if self.gamma > 2:
+            raise KeyError("gamma")
 
 
 def space(*techniques: object, recipe: Recipe = RECIPE, **tuning: object) -> Space:
@@ -117,6 +142,22 @@ def test_values_that_a_technique_refuses_together_are_skipped() -> None:
     points = trials(space(Bounded()), trials=20)
     assert len(points) == 20
     assert all(point.combination.techniques[0].low < point.combination.techniques[0].high for point in points)
+
+
+def test_values_that_a_technique_refuses_by_itself_are_skipped_and_named() -> None:
+    refusing = space(Strict())
+    assert refusing.notes == ["strict.gamma is tuned over a part of Tune(0.5, 4.0), as 4 is refused"]
+    gammas = [point.combination.techniques[0].gamma for point in trials(refusing, trials=20)]
+    assert len(gammas) == 20
+    assert max(gammas) <= 2
+    with pytest.raises(ParameterError, match="loss 'strict' does not accept its parameters together: gamma is above 2"):
+        Strict(gamma=3)
+
+
+def test_a_technique_that_fails_on_a_value_is_named_and_not_skipped() -> None:
+    with pytest.raises(PluginError, match="loss 'mistaken' fails on its parameters") as error:
+        _ = space(Mistaken()).notes
+    assert error.value.why == "KeyError: 'gamma'"
 
 
 def test_a_value_outside_the_range_is_left_as_it_is() -> None:

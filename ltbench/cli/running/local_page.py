@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from ltbench.cli.running.page_of_run import SUITE_FILE
+from ltbench.core.words import counted
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def check_page(page: PageOfRun, store: Store) -> None:
     lost = [] if before.definition == page.definition else [r for r in old.records if store.status(r.id) is None]
     if lost:
         raise UsageError(
-            f"{len(lost)} records of {page.folder} would be lost",
+            f"{counted(len(lost), 'record')} of {page.folder} would be lost",
             why=f"it is the page of another run ({before.command}), and the store {store.root} does not have them",
             fix="use --name OTHER to write another page",
         )
@@ -82,8 +83,8 @@ def write_local_page(
     merged = add_records(kept, records, replace=page.is_replaced)
     if not page.is_replaced and (others := kept_from_other_machines(kept.records, records)):
         click.echo(
-            f"{len(others)} cells of the page keep their records from another type of machine, so that rows stay paired; "
-            "use --replace to replace them",
+            f"{counted(len(others), 'cell')} of the page {'keeps its record' if len(others) == 1 else 'keep their records'} from "
+            "another type of machine, so that rows stay paired; --replace replaces what is kept",
             err=True,
         )
     known = search_file.read_search(folder / search_file.FILE) if is_same else None

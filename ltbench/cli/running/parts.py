@@ -31,8 +31,8 @@ class RunResult:
         self.published: list[Path] = []
         self.shown: SuiteFolder | None = None
         self.stopped: Interrupted | None = None
-        self.more = False
-        """Whether there are parts that were not started."""
+        self.rest = ""
+        """What is left where there are parts that were not started; empty if there are none."""
         self.combinations = 0
         """Combinations of the parts that were started."""
         self.all_combinations = 0
@@ -80,8 +80,9 @@ def run_parts(
             part = part._replace(plan=without_sharing(plan))
         _run_part(part, context, executor, options, log=log, page=page, result=result, source=source)
         foreseen |= plan.foreseen
-    result.more = result.stopped is None and next(parts, None) is not None
-    if result.stopped is None and not result.more:
+    if result.stopped is None and next(parts, None) is not None:
+        result.rest = source.rest(result.combinations)
+    elif result.stopped is None:
         for fit in foreseen:
             remove_states(fit, context.store)
     return result

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench.core.units import duration
+from ltbench.core.words import counted
 
 if TYPE_CHECKING:
     from ltbench.executor import Context
@@ -42,8 +43,9 @@ def prepare(
         _fetch(plan, context)
     missing = status.missing
     click.echo(
-        f"{status.jobs['cell']} cells, {status.cells_done} of them done; to do: {missing['fit']} trainings, "
-        f"{missing['predict']} predictions, {missing['cell']} cells to derive"
+        f"{counted(status.jobs['cell'], 'cell')}, {status.cells_done:,} of them done; to do: "
+        f"{counted(missing['fit'], 'training')}, {counted(missing['predict'], 'prediction')}, "
+        f"{counted(missing['cell'], 'cell')} to derive"
         + ("" if status.forecast.elapsed is None else f"; about {duration(status.forecast.elapsed)}"),
         err=True,
     )
@@ -54,11 +56,11 @@ def metric_lines(status: PlanStatus) -> list[str]:
     """Return a line for each metric that cells lack: whether it can be derived, or why not."""
     lines = []
     for name, count in _count(status.derivable):
-        lines.append(f"{count} {'cell lacks' if count == 1 else 'cells lack'} {name}: will be derived without training")
+        lacking = f"{counted(count, 'cell')} {'lacks' if count == 1 else 'lack'}"
+        lines.append(f"{lacking} {name}: will be derived without training")
     for name, count in _count(status.underivable):
-        cells = "1 cell" if count == 1 else f"{count} cells"
         lines.append(
-            f"{name} is missing from {cells} whose logits were pruned or have changed; use --rerun-stale to recompute them"
+            f"{name} is missing from {counted(count, 'cell')} whose logits were pruned or have changed; use --rerun-stale to recompute them"
         )
     return lines
 
@@ -112,7 +114,10 @@ def _fetch(plan: Plan, context: Context) -> None:
 
 def _report_stale(status: PlanStatus, *, renewed: bool) -> None:
     lines = sorted({line for lines in status.stale.values() for line in lines})
-    what = "will be rerun" if renewed else "are kept (use --rerun-stale to rerun them)"
+    one = len(status.stale) == 1
+    kept = f"{'is' if one else 'are'} kept (use --rerun-stale to rerun {'it' if one else 'them'})"
+    what = "will be rerun" if renewed else kept
     click.echo(
-        f"{len(status.stale)} cells were made by other versions of plugins and {what}: {'; '.join(lines)}", err=True
+        f"{counted(len(status.stale), 'cell')} {'was' if one else 'were'} made by other versions of plugins and {what}: {'; '.join(lines)}",
+        err=True,
     )

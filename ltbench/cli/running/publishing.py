@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ltbench.cli.options import leaderboards_words, load_registry
+from ltbench.core.words import counted
 from ltbench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
     kept = [] if is_replaced else kept_from_other_machines(old.records, content.records)
     if kept:
         click.echo(
-            f"{len(kept)} cells keep their records from another type of machine, so that rows stay paired; use --replace to "
-            "replace them",
+            f"{counted(len(kept), 'cell')} {'keeps its record' if len(kept) == 1 else 'keep their records'} from another type of "
+            "machine, so that rows stay paired; --replace replaces what is kept",
             err=True,
         )
     mine = {record.id for record in content.records}

@@ -16,9 +16,9 @@ from ltbench.cli.data_lines import report_lines
 from ltbench.cli.running.damage import reporting_damage
 from ltbench.cli.running.finetuning import FineTuning
 from ltbench.cli.running.own_images import datasets_of, suite_of
-from ltbench.cli.running.part_sources import SuiteParts
+from ltbench.cli.running.part_sources import Limits, SuiteParts
 from ltbench.cli.running.recommendation import BASELINE, Choice, Tested
-from ltbench.cli.running.search_parts import Limits, SearchParts
+from ltbench.cli.running.search_parts import SearchParts
 from ltbench.cli.running.steps import Steps
 from ltbench.errors import JobFailed, UsageError
 from ltbench.suite.suite import changed

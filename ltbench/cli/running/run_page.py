@@ -15,6 +15,7 @@ from ltbench.cli.options import leaderboards_words
 from ltbench.cli.output import print_json
 from ltbench.cli.running.damage import reporting_damage
 from ltbench.cli.running.parts import RunResult, run_parts
+from ltbench.core.words import counted
 from ltbench.errors import CELLS_FAILED
 
 if TYPE_CHECKING:
@@ -127,17 +128,16 @@ def _report(result: RunResult) -> int:
     """Print what remains to be done and return the exit code."""
     summaries = result.summaries
     failed, unfinished = sum(len(s.failed) for s in summaries), sum(s.unfinished for s in summaries)
-    remaining = [f"{unfinished} cells remain"] if unfinished else []
-    if result.more:
-        left = result.all_combinations - result.combinations
-        not_begun = f"{left:,} of {result.all_combinations:,} combinations were not begun"
-        remaining.append(not_begun if left else "the tuning is not finished")
+    remaining = [f"{counted(unfinished, 'cell')} {'remains' if unfinished == 1 else 'remain'}"] if unfinished else []
+    if result.rest:
+        remaining.append(result.rest)
     if remaining:
         click.echo(f"{', and '.join(remaining)}; run the same command to continue", err=True)
     if failed:
-        click.echo(f"{failed} cells failed; see the page for their logs", err=True)
+        logs = "its log" if failed == 1 else "their logs"
+        click.echo(f"{counted(failed, 'cell')} failed; see the page for {logs}", err=True)
     for metric, cells in sorted(result.failed_metrics.items()):
-        which = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+        which = counted(len(cells), "cell")
         click.echo(
             f"metric '{metric}' failed in {which} (other metrics are unaffected): {min(cells.values())}", err=True
         )

@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
-from ltbench.cli.running.part_sources import Part, tuning_parts
+from ltbench.cli.running.part_sources import Limits, Part, tuning_parts
 from ltbench.cli.running.search_board import Board, Cell, why_ended
 from ltbench.core.words import counted
 from ltbench.costs import is_cost, largest_cost
@@ -42,13 +42,6 @@ HALF = 0.5
 """Where short trainings end."""
 
 
-class Limits(NamedTuple):
-    """What a search may spend besides time; None for no limit."""
-
-    cells: int | None = None
-    passes: float | None = None
-
-
 class SearchParts:
     """Races the combinations of a suite, then tunes those in the lead if the suite tunes."""
 
@@ -60,20 +53,18 @@ class SearchParts:
                 f"suite '{suite.name}' sweeps its recipe, and a search has one recipe",
                 fix=f"--set {next(iter(suite.sweep))}=VALUE",
             )
-        # A screening design is where a search begins, not all that it may run.
-        wide: dict[str, object] = (
-            {"strategy": "all", "screen_pairs": [], "screen_rows": None} if suite.strategy == "screen" else {}
-        )
-        plain = changed(suite, tune=None, **wide)
+        plain = changed(suite, tune=None)
+        if suite.strategy == "screen":
+            # A screening design is where a search begins, not all that it may run.
+            plain = changed(plain, strategy="all", screen_pairs=[], screen_rows=None)
         self._planner, self._scratch = (Planner(plain, context.registry, context.data_root) for _ in range(2))
         self._on_held_out = on == "held_out"
-        self._unfair: dict[str, str] = {}
-        """Combinations that are in no race, with the reason."""
-        self._beyond = 0
-        """Combinations of the suite beyond those that a search can take."""
+        self._unfair: dict[str, str] = {}  # combinations that are in no race, with the reason
+        self._beyond = 0  # combinations of the suite beyond those that a search can take
         self._rows = self._combinations(plain)
         self._boards = self._make_boards()
         self._passes, self._rounds = 0.0, 0
+        self._paid: set[str] = set()  # jobs of all rounds
         self._pending: list[tuple[Board, Cell]] = []
         """Cells of the last round whose scores were not told yet."""
         self._next: list[tuple[Board, Cell]] | None = None
@@ -149,9 +140,14 @@ class SearchParts:
         """Return the number of combinations; see `PartSource`."""
         return len(self._rows)
 
+    def rest(self, begun: int) -> str:
+        """Return what is left; see `PartSource`."""
+        return "the search is not finished"
+
     def _taken(self) -> Plan:
         plan = self._planner.take(more=True)
         self._passes += plan.passes_shared
+        self._paid |= plan.jobs.keys()
         return plan
 
     def _ask(self) -> list[tuple[Board, Cell]]:
@@ -310,10 +306,14 @@ class SearchParts:
         """Yield the parts of the tuning of the rows in the lead."""
         from ltbench.tuning.tuner import Tuner
 
-        leading = {row.combination for row in self.searched.rows if row.state == "in the lead"}
-        tuner = Tuner(self._suite, self._context, [row for row in self._rows if row.label in leading])
+        found = [row for row in self.searched.rows if row.state == "in the lead"]
+        # The best one first: a budget may not be enough for all.
+        leading = dict.fromkeys(row.combination for row in sorted(found, key=lambda row: not row.is_best))
+        rows = {row.label: row for row in self._rows}
+        tuner = Tuner(self._suite, self._context, [rows[label] for label in leading])
         self.tuned = tuner.tuned
-        yield from tuning_parts(tuner, workers)
+        left = self._limits.after(sum(len(board.cells) for board in self._boards), self._passes)
+        yield from tuning_parts(tuner, workers, left, self._paid)
 
 
 def _labels(context: Context, text: str) -> list[str]:

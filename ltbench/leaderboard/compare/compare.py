@@ -8,6 +8,7 @@ from types import MappingProxyType
 import msgspec
 
 from ltbench.columns import BALANCED, HELD_OUT, TOP1, Unit
+from ltbench.core.words import counted
 from ltbench.costs import check_costs, is_cost
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare import why_different
@@ -149,7 +150,7 @@ def compare_sets(
                 if images[0][dataset].isdisjoint(images[1][dataset])
             ),
             *(
-                f"{side}: {older} records of earlier revisions are left out"
+                f"{side}: {counted(older, 'record')} of earlier revisions {'is' if older == 1 else 'are'} left out"
                 for side, groups in zip("AB", sides, strict=True)
                 if (older := sum(group.older for group in groups))
             ),

@@ -9,7 +9,7 @@ from itertools import groupby
 import msgspec
 
 from ltbench import longtail
-from ltbench.core.words import classes_without
+from ltbench.core.words import classes_without, counted
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import test_lines, variance_lines
 from ltbench.leaderboard.page.answer import answer, answer_lines
@@ -179,7 +179,9 @@ def _details(
     )
     yield f"Recipe: `{recipe}`.{epochs}" + (f" Protocol `{board.protocol}`." if several else "")
     if board.versions:
-        yield f"{board.versions} records of earlier revisions of a technique are left out."
+        yield (
+            f"{counted(board.versions, 'record')} of earlier revisions of a technique {'is' if board.versions == 1 else 'are'} left out."
+        )
     yield ""
     adds, pairs, costs = (
         [line for one in _figures(board, board.main_table, figures, kind) for line in one.markdown()]

@@ -25,7 +25,7 @@ _NAMED = 5
 """Rows that a sentence names."""
 _READING = (
     "*held-out*: the mean of the trial over its seeds on the images that the trials held out, first of the defaults, then of "
-    "the best trial. *test*: the means of both rows on test images, trained on the whole subset. *promised* and "
+    "the best trial. *test*: the means of both rows on test images, trained on {trained_on}. *promised* and "
     "*delivered*: their differences. The best of many trials is partly the luckiest one, so less is delivered than "
     "promised on average. *trials*: what they cost, in trainings of the row with one seed."
 )
@@ -88,7 +88,16 @@ def tuning_lines(tuned: Sequence[TunedRow], groups: Sequence[RecordGroup], colum
             [f"Trials of {counted(len(found), 'row')}", *(place_text(one, {}) for one in sorted(tuned_at))]
         )
         lines += [*details(trials, _table(found)), ""]
-    return [*lines, _READING, ""]
+    return [*lines, _READING.format(trained_on=_trained_on(groups)), ""]
+
+
+def _trained_on(groups: Sequence[RecordGroup]) -> str:
+    # A validation split is no part of the subset.
+    held_out = {group.fixed.get("data", {}).get("held_out", 0.0) for group in groups}
+    shares = sorted(share for share in held_out if isinstance(share, float) and share)
+    if not shares:
+        return "the whole subset"
+    return f"the subset without the {' or '.join(f'{100 * share:g}' for share in shares)} % that rows of this page hold out"
 
 
 def _outcomes(tuned: Sequence[TunedRow], group: RecordGroup) -> Iterator[_Outcome]:
