@@ -132,7 +132,7 @@ def markdown(answer: Answer, pooled: Pooled) -> str:
         lines += ["", answer.note]
     if answer.folds > 1:
         lines += ["", "## What each fold chose", "", "| fold | techniques |", "|--:|---|"]
-        lines += [f"| {one.fold} | {escape(one.row)} |" for one in answer.chosen]
+        lines += [f"| {one.fold} | {escape(name_of(one.row))} |" for one in answer.chosen]
     lines += [
         "",
         "## Classes",

@@ -9,6 +9,7 @@ import pytest
 from ltbench.advice.answer import Answer, Chosen, alike, html, markdown, sentences
 from ltbench.advice.growth import Gain
 from ltbench.advice.pooled import Pooled
+from ltbench.columns import Column
 
 LABELS = np.repeat([0, 1, 2], [60, 30, 10])
 ANSWER = Answer(
@@ -16,12 +17,11 @@ ANSWER = Answer(
     images=(60, 30, 10),
     folds=2,
     model="net",
-    metric="balanced_accuracy",
-    higher_is_better=True,
+    column=Column(name="balanced_accuracy", title="bal.", long_title="Balanced accuracy"),
     balanced_by_default=True,
     chosen=[Chosen(1, "loss"), Chosen(2, "loss + sampler")],
     best="loss",
-    baseline="",
+    baseline="baseline",
     choice="chosen",
     gains=[Gain(label=2, images=8, recall=0.9, more=0.03)],
 )
@@ -44,7 +44,7 @@ def table(right: list[int]) -> list[np.ndarray]:
 @pytest.fixture(scope="module")
 def pooled() -> Pooled:
     return Pooled(
-        LABELS, {"": table([58, 15, 1]), "loss": table([50, 25, 9]), "twin": table([50, 25, 9]), "chosen": table([51, 24, 8])}, balanced
+        LABELS, {"baseline": table([58, 15, 1]), "loss": table([50, 25, 9]), "twin": table([50, 25, 9]), "chosen": table([51, 24, 8])}, balanced
     )  # fmt: skip
 
 
@@ -63,7 +63,9 @@ def test_the_lines_say_what_to_use_and_what_it_brings(pooled: Pooled) -> None:
 
 
 def test_a_difference_that_may_be_chance_is_said_to_be_one() -> None:
-    same = Pooled(LABELS, {"": table([50, 25, 8]), "loss": table([50, 25, 9]), "chosen": table([50, 25, 8])}, balanced)
+    same = Pooled(
+        LABELS, {"baseline": table([50, 25, 8]), "loss": table([50, 25, 9]), "chosen": table([50, 25, 8])}, balanced
+    )
     lines = list(sentences(ANSWER, same))
     assert any(line.endswith("which may be chance: plain training may be as good") for line in lines)
 
@@ -83,3 +85,20 @@ def test_names_of_classes_are_only_text(pooled: Pooled) -> None:
     assert "&lt;b&gt;some&lt;/b&gt;" in text
     assert "<em>" not in text
     assert text.count("<table>") == 4
+
+
+def test_where_less_is_better_more_is_worse(pooled: Pooled) -> None:
+    costs = msgspec.structs.replace(
+        ANSWER, column=Column(name="cost", title="cost", higher_is_better=False, unit="plain")
+    )
+    lines = list(sentences(costs, pooled))
+    assert lines[4].startswith("difference: +0.294 [+0.")
+    assert lines[4].endswith(", so plain training is better")
+    order = [line.split(" | ")[0] for line in markdown(costs, pooled).splitlines() if line.startswith("| ")]
+    assert order.index("| plain training") < order.index("| chosen") < order.index("| loss")
+
+
+def test_what_became_of_fine_tuning_is_on_the_page(pooled: Pooled) -> None:
+    assert "Fine-tuning was not tried." in markdown(
+        msgspec.structs.replace(ANSWER, note="Fine-tuning was not tried."), pooled
+    )

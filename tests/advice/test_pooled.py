@@ -47,6 +47,33 @@ def test_resamples_keep_the_number_of_images_of_each_class() -> None:
         assert np.bincount(LABELS[chosen]).tolist() == [4, 2, 1]
 
 
+def test_images_of_a_unit_are_drawn_together() -> None:
+    units = np.array([0, 0, 1, 2, 3, 3, 3])
+    pooled = Pooled(LABELS, ROWS, balanced, units)
+    seen = set()
+    for chosen in pooled._resamples():
+        counts = np.bincount(chosen, minlength=7)
+        assert counts[0] == counts[1]
+        assert counts[4] == counts[5] == counts[6]
+        # The unit with the rarest class is a stratum of its own.
+        assert counts[4] == 1
+        assert counts[0] + counts[2] + counts[3] == 3
+        seen.add(int(counts[0]))
+    assert seen == {0, 1, 2, 3}
+
+
+def test_an_interval_is_wider_where_images_repeat_each_other() -> None:
+    """A hundred images, each five times, tell as much as a hundred; taken for five hundred, less than half the width."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(2), 250)
+    right = np.repeat(rng.random(100) < 0.7, 5)
+    rows = {"": [table(np.where(right, labels, 1 - labels).tolist(), 2)]}
+    alone, together = (
+        Pooled(labels, rows, balanced, units).score("") for units in (None, np.repeat(np.arange(100), 5))
+    )
+    assert together.high - together.low == pytest.approx(5**0.5 * (alone.high - alone.low), rel=0.25)
+
+
 def test_an_interval_covers_no_difference_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(4), [80, 40, 20, 20])

@@ -17,7 +17,7 @@ class _Network(nn.Module):
         self.conv = nn.Conv2d(channels, 8, 4, stride=4)
         with torch.random.fork_rng():
             torch.manual_seed(1)
-            nn.init.normal_(self.conv.weight)
+            nn.init.normal_(self.conv.weight, std=0.05)
         nn.init.zeros_(self.conv.bias)
         self.head = nn.Linear(8 * (size // 4) ** 2, classes)
 
