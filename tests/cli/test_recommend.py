@@ -42,9 +42,7 @@ def write_photos(folder: Path, counts: dict[str, int] | None = None, *, seed: in
     return folder
 
 
-def words(
-    folder: Path, photos: Path, *others: object, budget: str = "60s", **fields: object
-) -> list[object]:
+def words(folder: Path, photos: Path, *others: object, budget: str = "60s", **fields: object) -> list[object]:
     """Return the words of a command that recommends with a small suite of its own."""
     given = {
         "profiles": ["natural"], "imbalance_factors": [1], "models": ["pretend[frozen=true]"], "seeds": [0, 1],

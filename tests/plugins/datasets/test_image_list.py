@@ -404,3 +404,31 @@ def test_labels_are_those_of_the_images(root: Path) -> None:
     for pixels, labels in ((images.train_images, images.train_labels), (images.test_images, images.test_labels)):
         shades = pixels[:, 0, 0, 0] // 9
         assert (labels == np.digitize(shades, [7, 10])).all()
+
+
+def test_fold_zero_is_every_image_for_training_and_testing(root: Path) -> None:
+    photos = str(root / "photos")
+    divided = ImageFolder(path=photos, size=8, test_fraction=0.3)
+    whole = divided.whole()
+    assert whole == ImageFolder(path=photos, size=8, folds=2, fold=0)
+    assert ImageFolder(path=photos, size=8, folds=5, fold=2).whole() == ImageFolder(
+        path=photos, size=8, folds=5, fold=0
+    )
+    info, images = whole.info(root), whole.load(root)
+    assert info.train_counts == info.test_counts == tuple(SIZES.values())
+    assert (images.train_images == images.test_images).all()
+    assert info.report is not None
+    assert (
+        "all images are for training and are the test images, too, so accuracies say nothing about other images"
+        in info.report.notes
+    )
+    assert not any("identical" in note or "without test images" in note for note in info.report.notes)
+    census = whole.census(root)
+    assert census is not None
+    assert sum(census.counts) == sum(SIZES.values())
+
+
+def test_images_that_nothing_divides_have_no_whole(root: Path) -> None:
+    assert ImageFolder(path=str(root / "photos"), test=str(root / "photos")).whole() is None
+    with pytest.raises(ParameterError, match="fold = 0, but 0 folds"):
+        ImageFolder.parse({"path": "photos", "fold": 0})

@@ -150,3 +150,13 @@ def test_a_frozen_backbone_needs_pretrained_weights() -> None:
     assert model.is_pretrained
     assert model.is_frozen
     assert model.label == "efficientnet_lite0[frozen=true,pretrained=true]"
+
+
+def test_a_model_with_weights_has_a_frozen_and_a_learning_form(registry) -> None:
+    asked = registry.parse("efficientnet_lite0[resize=64]", "model")
+    assert asked.with_pretrained(frozen=True).label == "efficientnet_lite0[frozen=true,pretrained=true,resize=64]"
+    assert (
+        asked.with_pretrained(frozen=True).with_pretrained(frozen=False).label
+        == "efficientnet_lite0[pretrained=true,resize=64]"
+    )
+    assert registry.parse("convnet", "model").with_pretrained(frozen=True) is None

@@ -86,3 +86,9 @@ def test_the_costs_of_a_file_are_what_is_recorded(tmp_path: Path) -> None:
 def test_extreme_logits_stay_finite() -> None:
     logits = np.array([[1e4, -1e4, 0.0], [700.0, -700.0, 1.0]])
     assert np.isfinite(adjusted(MinCost(costs="cancer>*:1e6"), logits)).all()
+
+
+def test_it_is_found_by_costs_for_natural_and_for_balanced_test_images() -> None:
+    assert [one.label for one in MinCost.by_costs("cat>dog:5")] == [
+        "min_cost[costs=cat>dog:5,prior=train]", "min_cost[costs=cat>dog:5]"
+    ]  # fmt: skip
