@@ -605,7 +605,9 @@ def test_a_report_of_little_is_sensible(
 def test_a_thousand_classes_are_drawn_in_groups(opened: Callable[..., Page]) -> None:
     page = opened(thousand_classes())
     expect(page.locator("#compare .matrices canvas")).to_have_count(1)
-    expect(page.locator("#compare .plotting").first).to_have_attribute("aria-label", re.compile("1,000 classes"))
+    expect(page.locator("#compare .plotting").first).to_have_attribute(
+        "aria-label", re.compile("100 groups of 10 classes")
+    )
     expect(page.locator("#compare .matrices .plotting").first).to_have_attribute(
         "aria-label", re.compile("100 groups of classes")
     )
