@@ -19,11 +19,18 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from ltbench.columns import HELD_OUT, Column
+from ltbench.cost_rules import CostPart, CostRules
 from ltbench.errors import UnknownName, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ltbench.confusion import Confusion
 
 NAME: Final = "expected_cost"
 """The metric: `expected_cost[costs=cat>dog:5]`, the mean over test images."""
@@ -240,38 +247,51 @@ def _of_rows(rows: Mapping[str, Mapping[str, float]], where: str) -> str:
 
 
 @functools.lru_cache(maxsize=64)
+def _rules(costs: str, classes: tuple[str, ...]) -> CostRules:
+    """Return costs for these classes. Raises as `cost_matrix`."""
+    import numpy as np
+
+    place = {name: number for number, name in enumerate(classes)}
+    texts = [_part(part) for part in costs.split("+")]
+    for name in dict.fromkeys(one for *sides, _ in texts for side in sides for one in side):
+        if name != _ANY and name not in place:
+            raise UnknownName.of("class", name, classes, where=f"the costs {_shortened(costs)}")
+
+    def chosen(side: Names) -> NDArray[np.bool_] | None:
+        if side == _ALL:
+            return None
+        mask = np.zeros(len(classes), dtype=bool)
+        mask[[place[name] for name in side]] = True
+        return mask
+
+    parts = tuple(
+        CostPart(chosen(true), chosen(predicted), true == predicted and len(true) == 1 and true != _ALL,
+              math.nan if cost is None else cost)
+        for true, predicted, cost in texts
+    )  # fmt: skip
+    rules = CostRules(parts, classes)
+    # Only `*>*:none` leaves pairs without costs.
+    if any(math.isnan(part.cost) for part in parts):
+        for name, row in zip(classes, rules.rows(), strict=True):
+            if lacking := np.flatnonzero(np.isnan(row)).tolist():
+                raise UsageError(f"the costs {_shortened(costs)} say nothing of '{name}' taken for '{classes[lacking[0]]}'",
+                                 fix="costs for all classes of the data set")  # fmt: skip
+    return rules
+
+
 def cost_matrix(costs: str, classes: tuple[str, ...]) -> Matrix:
     """Return the costs for these classes, in their order.
 
     Raises `UnknownName` with the nearest classes for one that is not there, and `UsageError` for one without costs.
     """
-    place = {name: number for number, name in enumerate(classes)}
-    many = len(classes)
-    parts = [_part(part) for part in costs.split("+")]
-    for name in dict.fromkeys(one for *sides, _ in parts for side in sides for one in side):
-        if name != _ANY and name not in place:
-            raise UnknownName.of("class", name, classes, where=f"the costs {_shortened(costs)}")
-    matrix: list[list[float]] = [[0.0 if true == column else 1.0 for column in range(many)] for true in range(many)]
-    for true, predicted, cost in parts:
-        value = math.nan if cost is None else cost
-        for row in range(many) if true == _ALL else [place[name] for name in true]:
-            for column in range(many) if predicted == _ALL else [place[name] for name in predicted]:
-                # Several classes are errors between them; the cost of a correct decision names one class twice.
-                if row != column or (true == predicted and len(true) == 1 and true != _ALL):
-                    matrix[row][column] = value
-    for row, name in enumerate(classes):
-        for column, other in enumerate(classes):
-            if math.isnan(matrix[row][column]):
-                raise UsageError(f"the costs {_shortened(costs)} say nothing of '{name}' taken for '{other}'",
-                                 fix="costs for all classes of the data set")  # fmt: skip
-    return tuple(map(tuple, matrix))
+    return tuple(tuple(row.tolist()) for row in _rules(costs, classes).rows())
 
 
 def check_costs(metric: str, classes: Iterable[str], where: str = "") -> None:
     """Raise `UnknownName` or `UsageError` if a metric is an expected cost whose classes are not these; where: the data set."""
     if is_cost(metric):
         try:
-            cost_matrix(costs_of(metric), tuple(classes))
+            _rules(costs_of(metric), tuple(classes))
         except UsageError as error:
             error.where = ", ".join(filter(None, (where, error.where)))
             raise
@@ -279,32 +299,21 @@ def check_costs(metric: str, classes: Iterable[str], where: str = "") -> None:
 
 def largest_cost(metric: str, classes: Iterable[str]) -> float:
     """Return the largest cost of a decision, without its sign; 1 if all are 0."""
-    return max(abs(cost) for row in cost_matrix(costs_of(metric), tuple(classes)) for cost in row) or 1.0
+    return max(float(abs(row).max()) for row in _rules(costs_of(metric), tuple(classes)).rows()) or 1.0
 
 
-def mean_cost(confusion: Sequence[Sequence[int]], classes: Sequence[str], metric: str) -> float | None:
-    """Return the mean cost of the decisions; None without an image.
-
-    confusion: images by true class (row) and decision (column); metric: its name, with the costs.
-    """
+def mean_cost(confusion: Confusion, classes: Sequence[str], metric: str) -> float | None:
+    """Return the mean cost of the decisions; None without an image. metric: its name, with the costs."""
     import numpy as np
 
-    counts = np.asarray(confusion, dtype=np.int64)
-    if not counts.size or not counts.sum():
+    support = confusion.support
+    if not support.sum():
         return None
-    costs = _array(costs_of(metric), tuple(classes))
+    costs = confusion.images * _rules(costs_of(metric), tuple(classes)).at(confusion.true, confusion.predicted)
     if metric.removeprefix(HELD_OUT).startswith(BALANCED):
-        images = counts.sum(axis=1)
-        return float(((counts * costs).sum(axis=1)[images > 0] / images[images > 0]).mean())
-    return float((counts * costs).sum() / counts.sum())
-
-
-@functools.lru_cache(maxsize=8)
-def _array(costs: str, classes: tuple[str, ...]) -> Any:
-    """Return a cost matrix as float64 [C, C]; of a thousand classes it takes longer than the rest."""
-    import numpy as np
-
-    return np.asarray(cost_matrix(costs, classes))
+        sums = np.bincount(confusion.true, weights=costs, minlength=confusion.classes)
+        return float((sums[support > 0] / support[support > 0]).mean())
+    return math.fsum(costs.tolist()) / int(support.sum())
 
 
 def _shortened(costs: str) -> str:

@@ -15,7 +15,8 @@ from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables import table
 from ltbench.leaderboard.tables.columns import declared_columns, join_columns
 from ltbench.records.agreement import result_digest
-from ltbench.records.record import Record, check_identity, seal, validate
+from ltbench.records.checked_record import check_identity
+from ltbench.records.record import Record, seal, validate
 from ltbench.records.records_file import read_records_file, records_file, write_records_file
 from ltbench.records.verifications import Rerun, Verification, seal_verification
 from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import synthetic
 
+from ltbench.confusion import Confusion
 from ltbench.costs import check_costs, cost_matrix, is_cost, mean_cost, read_costs, resolved, words
 from ltbench.errors import UnknownName, UsageError
 from ltbench_plugins.metrics.balanced_accuracy import BalancedAccuracy
@@ -43,8 +44,8 @@ def test_odd_names_come_through(tmp_path: Path, names: tuple[str, str]) -> None:
     name = resolved(f"expected_cost[costs={tmp_path / 'c.json'}]")
     assert resolved(name) == name
     assert "," not in name
-    assert mean_cost([[0, 1], [0, 0]], names, name) == 3
-    assert mean_cost([[0, 0], [1, 1]], names, name) == (0.25 - 1) / 2
+    assert mean_cost(Confusion.of_rows([[0, 1], [0, 0]]), names, name) == 3
+    assert mean_cost(Confusion.of_rows([[0, 0], [1, 1]]), names, name) == (0.25 - 1) / 2
     from ltbench.registry.notation import parse_selection
 
     (parsed,) = parse_selection(name)
@@ -100,12 +101,12 @@ def test_if_every_error_costs_1_the_expected_cost_is_the_share_of_errors() -> No
     assert mean_cost(numbers["confusion"], tuple("abcd"), "expected_cost[costs=a>*:4+b>c:0.5]") == pytest.approx(
         sum(paid) / len(paid)
     )
-    assert mean_cost([], (), "expected_cost[costs=*>*:1]") is None
+    assert mean_cost(Confusion.of([], [], 2), ("a", "b"), "expected_cost[costs=*>*:1]") is None
     # Of balanced classes it is what is missing to balanced accuracy.
     balanced = mean_cost(numbers["confusion"], tuple("abcd"), "balanced_expected_cost[costs=*>*:1]")
     assert balanced == pytest.approx(1 - BalancedAccuracy().compute(probabilities, labels, counts)["balanced_accuracy"])
     # A class without images has no cost.
-    assert mean_cost([[3, 1], [0, 0]], ("a", "b"), "balanced_expected_cost[costs=a>b:4]") == 1
+    assert mean_cost(Confusion.of_rows([[3, 1], [0, 0]]), ("a", "b"), "balanced_expected_cost[costs=a>b:4]") == 1
 
 
 def _predictions():

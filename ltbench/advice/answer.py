@@ -186,18 +186,16 @@ def html(text: str) -> str:
 
 def _confusions(answer: Answer, pooled: Pooled) -> Iterator[str]:
     """Yield which class is taken for which, the largest shares first."""
-    confusion = pooled.confusion(answer.best)
-    np.fill_diagonal(confusion, 0)
-    support = np.bincount(pooled.labels, minlength=len(answer.classes))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares = np.where(support[:, None] > 0, confusion / support[:, None], 0.0)
-    for place in np.argsort(-shares, axis=None, kind="stable"):
-        true, taken = divmod(int(place), len(answer.classes))
-        if shares[true, taken] <= 0:
-            return
+    confusion, seeds = pooled.confusion(answer.best), pooled.seeds(answer.best)
+    support = confusion.support
+    wrong = np.flatnonzero(confusion.true != confusion.predicted)
+    shares = confusion.images[wrong] / support[confusion.true[wrong]]
+    for place in np.argsort(-shares, kind="stable"):
+        pair = wrong[place]
+        true, taken = int(confusion.true[pair]), int(confusion.predicted[pair])
         yield (
-            f"{100 * shares[true, taken]:.0f} % of '{answer.classes[true]}' is taken for '{answer.classes[taken]}' "
-            f"({confusion[true, taken]:.0f} of {support[true]})"
+            f"{100 * shares[place]:.0f} % of '{answer.classes[true]}' is taken for '{answer.classes[taken]}' "
+            f"({confusion.images[pair] / seeds:.0f} of {support[true] // seeds})"
         )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from ltbench.confusion import Confusion
 
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
@@ -65,19 +68,16 @@ class Pooled:
 
     def recalls(self, row: str) -> FloatArray:
         """Return the share of right predictions of each class, float [C]; NaN for a class without images."""
-        confusion = self.confusion(row)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found: FloatArray = confusion.diagonal() / confusion.sum(1)
-        return found
+        return np.array([math.nan if value is None else value for value in self.confusion(row).recall()])
 
-    def confusion(self, row: str) -> FloatArray:
-        """Return how many images of each class (rows) were taken for each (columns), the mean over seeds, float [C, C]."""
+    def confusion(self, row: str) -> Confusion:
+        """Return how many images of each class were taken for each, the sum over seeds."""
         tables = self._tables[row]
-        classes = tables[0].shape[1]
-        total = np.zeros((classes, classes))
-        for table in tables:
-            np.add.at(total, (self.labels, table.argmax(1)), 1)
-        return total / len(tables)
+        return Confusion.total(Confusion.of(self.labels, table.argmax(1), table.shape[1]) for table in tables)
+
+    def seeds(self, row: str) -> int:
+        """Return the number of seeds of a row."""
+        return len(self._tables[row])
 
     def _mean_score(self, row: str, chosen: IntArray) -> float:
         tables = self._tables[row]

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from ltbench.records.record import Record
 
 
+_LISTED = 100
+"""Largest number of classes that are printed line by line."""
+_SHARES = (0, 10, 25, 50, 75, 90, 100)
+
+
 @click.command("show-cell")
 @click.argument("cell", metavar="ID")
 @records_option
@@ -171,6 +176,9 @@ def _per_class(record: Record, per_class: Mapping[str, Sequence[Any]], title: st
     names = [str(name) for name in record.data.get("classes", [])]
     if not per_class or not names:
         return
+    if len(names) > _LISTED:
+        yield from _percentiles(per_class, title)
+        return
     counts = [str(count) for count in record.data.get("counts", [])]
     columns = {"class": names, "training": counts} | {
         name: [
@@ -185,6 +193,18 @@ def _per_class(record: Record, per_class: Mapping[str, Sequence[Any]], title: st
     yield "  " + "  ".join(name.ljust(widths[name]) for name in columns).rstrip()
     for row in zip(*columns.values(), strict=True):
         yield "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths.values(), strict=True)).rstrip()
+
+
+def _percentiles(per_class: Mapping[str, Sequence[Any]], title: str) -> Iterator[str]:
+    import numpy as np
+
+    yield ""
+    yield f"{title}: percentiles of the classes (an export with --per-class has each class)"
+    yield f"  {''.ljust(12)}" + "".join(f"{share}".rjust(10) for share in _SHARES)
+    for name, values in per_class.items():
+        known = [value for value in values if value is not None]
+        found = np.percentile(known, _SHARES).tolist() if known else []
+        yield f"  {name.ljust(12)}" + "".join(f"{value:10.3f}" for value in found)
 
 
 def _fit(key: str, spec: Mapping[str, Any]) -> Iterator[str]:

@@ -3,7 +3,9 @@
     logits.safetensors    logits float32 [N, C], labels int64 [N]; classifier.norms and .bias float32 [C] if a
                           linear layer computes the logits. With E branches: branches float32 [E, N, C] instead of
                           logits, norms and bias [E, C]. With features: features float32 [E, N, D], what the
-                          classifiers are given, and classifier.weights float32 [E, C, D] of linear layers
+                          classifiers are given, and classifier.weights float32 [E, C, D] of linear layers. Of very
+                          many classes logits.top and logits.below, or branches.top and .below, as
+                          `ltbench.jobs.prediction_file` says
     meta.json             spec, cost, environment, plugins
 
 A view gets normalised images, as the network does; a view that needs pixels has to undo the normalisation.
@@ -29,6 +31,7 @@ from ltbench.engine.features import features_to_predict
 from ltbench.engine.fit import training_subset
 from ltbench.engine.modules import input_of
 from ltbench.engine.network import normaliser
+from ltbench.engine.stored_logits import stored_parts
 from ltbench.engine.structure import classifier_of, classifiers_of
 from ltbench.engine.subset import load
 from ltbench.engine.tensor_files import write_tensors
@@ -73,18 +76,29 @@ def predict(job: Job, context: Context) -> None:
         def run(batch: Tensor) -> tuple[Tensor, ...]:
             return infer(network, prepare(batch.to(device)), recipe.precision, features=features)
 
+        def stored(batch: Tensor) -> dict[str, Tensor]:
+            results = run(batch)
+            finite.append(all(bool(result.isfinite().all()) for result in results))
+            logits, *taken = results
+            # Batch by batch, as logits of thousands of classes take gigabytes.
+            return {**stored_parts(logits), **({"features": taken[0]} if taken else {})}
+
+        finite: list[bool] = []
         first, *rest = torch.split(images, BATCH)
         with output_checks.leaving_no_state(model):
-            first_results = run(first)
-        branches, *taken = (torch.cat(parts, dim=1) for parts in zip(first_results, *map(run, rest), strict=True))
+            batches = [stored(first)]
+        batches += map(stored, rest)
         classifier = linear_classifier(classifiers_of(network), lambda: run(images[:2])[0], weights=features)
-    if not all(bool(result.isfinite().all()) for result in (branches, *taken)):
+    if not all(finite):
         raise JobFailed("logits are not finite", where=f"model '{model.label}', fit {fit}")
     seconds = time.perf_counter() - began
     with context.store.writing(job.key) as folder:
-        logits = {"branches": branches} if len(branches) > 1 else {"logits": branches[0]}
-        logits |= {"features": taken[0]} if taken else {}
-        write_tensors(folder / "logits.safetensors", {**logits, "labels": labels, **classifier})
+        tensors = {part: torch.cat([batch.pop(part) for batch in batches], dim=1) for part in tuple(batches[0])}
+        features_part = {"features": found} if (found := tensors.pop("features", None)) is not None else {}
+        branches = len(next(iter(tensors.values())))
+        logits = {f"branches{part}" if branches > 1 else f"logits{part}": found if branches > 1 else found[0]
+                  for part, found in tensors.items()}  # fmt: skip
+        write_tensors(folder / "logits.safetensors", {**logits, **features_part, "labels": labels, **classifier})
         meta = {
             "spec": job.spec,
             "cost": {"predict_seconds": seconds},

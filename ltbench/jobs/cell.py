@@ -21,6 +21,7 @@ from ltbench.jobs.plugin_calls import merge_checked
 from ltbench.jobs.posthoc import adjusted_logits, branch_weights, merged_branches
 from ltbench.jobs.prediction_file import read_prediction
 from ltbench.jobs.renewed_record import with_missing_metrics, without_missing_metrics
+from ltbench.records.curves import thinned
 from ltbench.records.from_store import valid_record
 from ltbench.records.record import Failure, Provenance, Record, seal, validate
 from ltbench.stages import STAGES, Branches, Dataset, Ensemble, Posthoc, Profile, View
@@ -59,7 +60,7 @@ def _make_record(job: Job, context: Context) -> None:
         "cost": _cost(job, fits, predicts) | {"derive_seconds": time.perf_counter() - started},
         "environment": first.get("environment", {}),
         "plugins": _provenance(job, [*fits.values(), *predicts.values()], results, context.registry),
-        "curve": first.get("curve", {}),
+        "curve": thinned(first.get("curve", {})),
     }
     if results.failed:
         record["failed_metrics"] = msgspec.to_builtins(results.failed)

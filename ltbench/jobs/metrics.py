@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from ltbench.columns import HELD_OUT, PER_CLASS
+from ltbench.confusion import Confusion
 from ltbench.core.plugins import BUILT_IN
 from ltbench.core.process_state import ProcessState, written
 from ltbench.core.signals import is_request_to_stop
@@ -105,10 +106,10 @@ def by_split(test: MetricResults | None, held_out: MetricResults | None) -> Metr
 def checked_numbers(
     registry: Techniques, metric: Metric, probabilities: FloatArray, labels: IntArray, counts: IntArray
 ) -> dict[str, object]:
-    """Return the numbers of one metric by name, as plain Python values.
+    """Return the numbers of one metric by name, as plain Python values; the confusion matrix as a `Confusion`.
 
     Raises `JobFailed`, naming the metric, if it raises, or returns anything but finite numbers or None, lists with one
-    number per class as `per_class.NAME`, and a square matrix of counts as `confusion`.
+    number per class as `per_class.NAME`, and a square of counts or a `Confusion` as `confusion`.
     """
     results = call_plugin(registry, metric, partial(metric.compute, probabilities, labels, counts))
     if not isinstance(results, Mapping):
@@ -118,9 +119,10 @@ def checked_numbers(
     for name, returned in results.items():
         if not isinstance(name, str) or name in ("", PER_CLASS) or name.startswith(HELD_OUT):
             raise wrong_result(registry, metric, f"a number with the name {name!r}", "a non-empty text")
-        value = _plain(returned)
+        value = returned if isinstance(returned, Confusion) else _plain(returned)
         if name == CONFUSION:
             fine, wanted = _is_matrix(value, classes), f"{classes} lists of {classes} counts"
+            value = Confusion.of_rows(value) if fine and isinstance(value, list) else value
         elif name.startswith(PER_CLASS):
             fine, wanted = _is_list(value, classes), f"a list of {classes}, each a finite number or None"
         else:
@@ -142,7 +144,7 @@ def _split_fields(numbers: Mapping[str, object]) -> dict[str, object]:
     return {
         "metrics": {n: value for n, value in numbers.items() if n != CONFUSION and not n.startswith(PER_CLASS)},
         "per_class": {n.removeprefix(PER_CLASS): value for n, value in numbers.items() if n.startswith(PER_CLASS)},
-        "confusion": numbers.get(CONFUSION, []),
+        **({CONFUSION: numbers[CONFUSION]} if CONFUSION in numbers else {}),
     }
 
 
@@ -152,9 +154,9 @@ def numbers_on_record(record: Record) -> dict[str, object]:
     return _numbers(record) | {HELD_OUT + name: value for name, value in held_out.items()}
 
 
-def _numbers(of: Record | Numbers) -> dict[str, object]:
+def _numbers(of: Numbers) -> dict[str, object]:
     numbers: dict[str, object] = {**of.metrics, **{PER_CLASS + n: values for n, values in of.per_class.items()}}
-    return numbers | ({CONFUSION: of.confusion} if of.confusion else {})
+    return numbers | ({CONFUSION: confusion} if (confusion := of.confusion) is not None else {})
 
 
 def close(recorded: object, computed: object) -> bool:
@@ -163,6 +165,8 @@ def close(recorded: object, computed: object) -> bool:
         return len(recorded) == len(computed) and all(map(close, recorded, computed))
     if isinstance(recorded, (int, float)) and isinstance(computed, (int, float)):
         return abs(recorded - computed) <= _CLOSE
+    if isinstance(recorded, Confusion):
+        return recorded == computed
     return recorded is computed
 
 
@@ -204,6 +208,8 @@ def _is_list(value: object, classes: int) -> bool:
 
 
 def _is_matrix(value: object, classes: int) -> bool:
+    if isinstance(value, Confusion):
+        return value.classes == classes and value.is_sound
     return (
         isinstance(value, list)
         and len(value) == classes

@@ -10,7 +10,7 @@ import msgspec
 from ltbench.columns import HELD_OUT
 from ltbench.jobs.metrics import MetricResults, close, numbers_on_record, record_fields
 from ltbench.jobs.missing_metrics import OTHER_LOGITS
-from ltbench.records.record import Failure, Provenance, Record, seal
+from ltbench.records.record import Failure, Provenance, Record, plain_values, seal
 from ltbench.stages import STAGES
 
 _OTHER = "the stored logits, or the code that merges them, have changed since the record was made"
@@ -39,7 +39,7 @@ def with_missing_metrics(before: Record, results: MetricResults, missing: Collec
     for name in renewed:
         made = msgspec.convert(results.made_by[name], Provenance)
         plugins[_STAGE_ORDER.index(made.stage), name] = made
-    record: dict[str, Any] = msgspec.to_builtins(before) | record_fields(keep | fresh)
+    record: dict[str, Any] = plain_values(before) | record_fields(keep | fresh)
     record["plugins"] = [msgspec.to_builtins(plugins[place]) for place in sorted(plugins)]
     record.pop("failed_metrics", None)
     if failed:

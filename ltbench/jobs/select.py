@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ltbench.confusion import Confusion
 from ltbench.core.spec import Job
 from ltbench.costs import is_cost, mean_cost
 from ltbench.errors import JobFailed
@@ -78,5 +79,7 @@ def _score(job: Job, fit: str, prediction: str, context: Context) -> float | Non
     number = job.spec["selection"]["number"]
     value = numbers.get(number)
     if is_cost(number):
-        value = mean_cost(numbers[CONFUSION], context.store.meta(fit)["data"]["classes"], number)  # type: ignore[arg-type]
+        confusion = numbers[CONFUSION]
+        assert isinstance(confusion, Confusion), "as it was checked"
+        value = mean_cost(confusion, context.store.meta(fit)["data"]["classes"], number)
     return float(value) if isinstance(value, (int, float)) else None

@@ -80,8 +80,8 @@ def has_more_metrics(record: Record, other: Record) -> bool:
 
 
 def _count(record: Record) -> int:
-    splits: list[Record | Numbers] = [record, *([] if record.held_out is msgspec.UNSET else [record.held_out])]
-    return sum(len(split.metrics) + len(split.per_class) + bool(split.confusion) for split in splits)
+    splits: list[Numbers] = [record, *([] if record.held_out is msgspec.UNSET else [record.held_out])]
+    return sum(len(split.metrics) + len(split.per_class) + split.has_confusion for split in splits)
 
 
 def _shared(record: Record, other: Record) -> Record:
@@ -92,11 +92,12 @@ def _shared(record: Record, other: Record) -> Record:
     return msgspec.structs.replace(record, **_common(record, other), held_out=held_out)
 
 
-def _common(numbers: Record | Numbers, others: Record | Numbers) -> dict[str, Any]:
+def _common(numbers: Numbers, others: Numbers) -> dict[str, Any]:
+    per_class = {name: values for name, values in numbers.stored_per_class.items() if name in others.per_class}
     return {
         "metrics": {name: value for name, value in numbers.metrics.items() if name in others.metrics},
-        "per_class": {name: values for name, values in numbers.per_class.items() if name in others.per_class},
-        "confusion": numbers.confusion if others.confusion else [],
+        "stored_per_class": per_class,
+        **({} if others.has_confusion else {"stored_confusion": Numbers().stored_confusion}),
     }
 
 
@@ -104,10 +105,14 @@ def result_digest(record: Record) -> str:
     """Return a digest of the results of a cell, 32 hex digits; equal for two honest runs on one type of machine.
 
     Times, machine, versions, learning curve and errors depend on when and where a cell ran, and are left out. So is the
-    report on data files, because it includes files that were not read.
+    report on data files, because it includes files that were not read. The form in which numbers are stored does not matter.
     """
     data = {key: value for key, value in record.data.items() if key != "report"}
+    held_out = record.held_out
+    if held_out is not msgspec.UNSET:
+        held_out = msgspec.structs.replace(held_out, **held_out.digested_fields())
     common = msgspec.structs.replace(
-        record, data=data, cost={}, environment={}, curve={}, plugins=[], error=None, failed_metrics=msgspec.UNSET, digest=""
+        record, **record.digested_fields(), schema=1, held_out=held_out, data=data, cost={}, environment={}, curve={},
+        plugins=[], error=None, failed_metrics=msgspec.UNSET, digest="",
     )  # fmt: skip
     return digest(canonical(common), 32)

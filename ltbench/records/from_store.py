@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ltbench.errors import RecordError
-from ltbench.records.record import checked_record
+from ltbench.records.checked_record import checked_record
 from ltbench.store.store import Store
 
 

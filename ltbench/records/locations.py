@@ -11,7 +11,8 @@ import msgspec
 
 from ltbench.core import compressed_file
 from ltbench.errors import RecordError, UnknownName, UsageError, nearest
-from ltbench.records.record import Record, read_lines
+from ltbench.records.lines import read_lines
+from ltbench.records.record import Record
 from ltbench.records.records_file import (
     FILE,
     Invalidation,

@@ -7,26 +7,26 @@ recomputed, and a digest over everything, which detects changes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
 from ltbench.columns import BALANCED, CLASS_ACCURACY, HELD_OUT
-from ltbench.core import checksums, compressed_file
-from ltbench.core.spec import Spec, canonical, identity, is_partial, label_of
-from ltbench.core.words import with_article
+from ltbench.core import checksums
+from ltbench.core.spec import Spec, canonical, is_partial
 from ltbench.costs import is_cost, mean_cost
 from ltbench.errors import RecordError
 from ltbench.records import comparability
 from ltbench.records.comparability import ROW_STAGES, BoardKey
-from ltbench.records.numbers import Number, Numbers
-from ltbench.stages import NETWORK_STAGES, TECHNIQUE_STAGES, TRAINING_STAGES
+from ltbench.records.lines import RESTORE
+from ltbench.records.numbers import Numbers, stored_fields
+from ltbench.records.packed import Number
+from ltbench.stages import TECHNIQUE_STAGES
 
-SCHEMA: Final = 1
-_RESTORE = "restore the file from version control, or remove it and run the suite again"
+SCHEMAS: Final = (1, 2)
+"""2 for records with packed numbers, which older versions of ltbench cannot read; the others remain readable to them."""
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
@@ -62,10 +62,10 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     log: str = ""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
-    """The record of one cell. Metrics are fractions, `None` where undefined; times are seconds."""
+class Record(Numbers, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """The record of one cell, with its numbers on test images. Metrics are fractions, `None` where undefined; times are seconds."""
 
-    schema: Literal[1] = SCHEMA
+    schema: Literal[1, 2] = 1
     id: str
     status: Literal["ok", "failed"]
     protocol: str
@@ -76,18 +76,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     combination: dict[str, str | None]
     """Stage -> technique as written on a command line; `None` for the stage's baseline."""
     recipe: Spec
-    metrics: dict[str, Number] = {}
-    per_class: dict[str, list[Number]] = {}
-    confusion: list[list[int]] = []
-    """Test images by true class (row) and predicted class (column)."""
     held_out: Numbers | msgspec.UnsetType = msgspec.UNSET
     """The same numbers on the held-out images; omitted if none are held out."""
-    data: Spec = {}
-    cost: dict[str, Number] = {}
-    environment: Spec = {}
-    plugins: list[Provenance] = []
-    curve: Spec = {}
-    notes: list[str] = []
+    data: Spec = msgspec.field(default_factory=dict)
+    cost: dict[str, Number] = msgspec.field(default_factory=dict)
+    environment: Spec = msgspec.field(default_factory=dict)
+    plugins: list[Provenance] = msgspec.field(default_factory=list)
+    curve: Spec = msgspec.field(default_factory=dict)
+    notes: list[str] = msgspec.field(default_factory=list)
     error: Failure | None = None
     failed_metrics: dict[str, Failure] | msgspec.UnsetType = msgspec.UNSET
     """Why metrics of a successful cell have no numbers, by name of the metric; omitted if none failed."""
@@ -143,7 +139,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         value = self.metrics.get(metric)
         if value is None and metric == BALANCED:
             # Computed from other fields for records older than this metric.
-            known = [float(each) for each in self.per_class.get(CLASS_ACCURACY, []) if each is not None]
+            known = [float(each) for each in self.per_class.get(CLASS_ACCURACY, ()) if each is not None]
             return math.fsum(known) / len(known) if known else None
         return None if value is None else float(value)
 
@@ -152,8 +148,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         known: dict[str, float | None] = self.__dict__.setdefault("costs", {})
         if metric not in known:
             of = self.held_out if metric.startswith(HELD_OUT) else self
-            confusion = [] if of is msgspec.UNSET else of.confusion
-            known[metric] = mean_cost(confusion, self.data.get("classes", ()), metric) if confusion else None
+            confusion = None if of is msgspec.UNSET else of.confusion
+            known[metric] = None if confusion is None else mean_cost(confusion, self.data.get("classes", ()), metric)
         return known[metric]
 
     @property
@@ -174,12 +170,25 @@ def sealed(made: _Struct) -> _Struct:
 
 
 def seal(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record as plain JSON values: validated, completed with defaults, and sealed with its digest."""
-    made = _convert({**record, "digest": ""}, "")
+    """Return the record as plain JSON values: validated, completed with defaults, and sealed with its digest.
+
+    Numbers of many classes are packed (`ltbench.records.numbers`).
+    """
+    fields = stored_fields(record)
+    if isinstance(held_out := fields.get("held_out"), Mapping):
+        fields["held_out"] = stored_fields(held_out)
+    made = _convert({**fields, "schema": SCHEMAS[0], "digest": ""}, "")
+    made = msgspec.structs.replace(made, schema=_schema_of(made))
     problem = _problem(made)
     if problem:
         raise RecordError(f"a newly created record is malformed: {problem}", where=f"cell {made.id}")
-    plain: dict[str, Any] = msgspec.to_builtins(sealed(made))
+    return plain_values(sealed(made))
+
+
+def plain_values(record: Record) -> dict[str, Any]:
+    """Return a record as plain JSON values, in the form in which it is stored."""
+    # Not canonical: the order of the stages in a spec is that of the techniques that a rerun lists.
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(record))
     return plain
 
 
@@ -188,70 +197,48 @@ def validate(record: Mapping[str, Any] | Record, where: str = "") -> Record:
     made = record if isinstance(record, Record) else _convert(record, where)
     problem = _problem(made)
     if problem:
-        raise RecordError(f"a record is malformed: {problem}", where=where or f"cell {made.id}", fix=_RESTORE)
+        raise RecordError(f"a record is malformed: {problem}", where=where or f"cell {made.id}", fix=RESTORE)
     digest = sealed(made).digest
     if digest != made.digest:
         raise RecordError(
             "a record was changed after it was created: its digest does not match its content",
             where=where or f"cell {made.id}",
             why=f"digest {made.digest or 'missing'}, content {digest}",
-            fix=_RESTORE,
+            fix=RESTORE,
         )
     return made
 
 
-def check_identity(record: Record, where: str = "") -> None:
-    """Recompute the identity of a record from its content; raise `RecordError` naming what does not match."""
-    for field, said, found in _identities(record):
-        if said != found:
-            raise RecordError(
-                f"a record contradicts itself: {field} is {said!r}, but its specs give {found!r}",
-                where=where or f"cell {record.id}",
-                why="it was changed after it was created, or created by another version of ltbench",
-                fix=_RESTORE,
-            )
-
-
-def _identities(record: Record) -> Iterator[tuple[str, object, object]]:
-    spec, fits, setting = record.spec, record.fits, record.setting
-    yield "id", record.id, identity(spec)
-    yield "protocol", record.protocol, spec.get("protocol")
-    yield "spec.members", spec.get("members"), [identity(fit) for fit in fits]
-    for fit in fits:
-        data = fit.get("data", {})
-        yield "setting.dataset", setting.dataset, label_of(data.get("dataset"))
-        yield "setting.profile", setting.profile, label_of(data.get("profile"))
-        yield "setting.imbalance_factor", setting.imbalance_factor, data.get("imbalance_factor")
-        yield "setting.subset_seed", setting.subset_seed, data.get("subset_seed")
-        yield "recipe", record.recipe, fit.get("recipe")
-    if record.combination.get("ensemble") is None:
-        # Members of an ensemble may have other models and seeds.
-        yield "setting.seed", [setting.seed], [fit.get("seed") for fit in fits]
-        yield "setting.model", [setting.model], [label_of(fit.get("model")) for fit in fits]
-    for stage in ("view", "posthoc", "ensemble"):
-        said, found = record.combination.get(stage), label_of(spec.get(stage)) or None
-        if said is not None or stage == "posthoc":
-            yield f"combination.{stage}", said, found
-    for stage in (*NETWORK_STAGES, *TRAINING_STAGES):
-        said = record.combination.get(stage)
-        parts = fits if stage in NETWORK_STAGES else [segment for fit in fits for segment in fit.get("segments", [])]
-        used = sorted({label_of(part.get(stage)) for part in parts})
-        if said is not None and said not in used:
-            yield f"combination.{stage}", said, used
+_decoder = msgspec.json.Decoder(Record)
 
 
 def _convert(record: Mapping[str, Any], where: str) -> Record:
-    if record.get("schema", SCHEMA) != SCHEMA:
+    if record.get("schema", 1) not in SCHEMAS:
         raise RecordError(
-            f"a record has schema {record.get('schema')!r}, but this version of ltbench reads schema {SCHEMA}",
+            f"a record has schema {record.get('schema')!r}, but this version of ltbench reads schema 1 to {SCHEMAS[-1]}",
             where=where,
             fix="use the version of ltbench that created it, or remove the record and run the suite again",
         )
     try:
-        return msgspec.convert(record, Record)
+        return decoded(msgspec.json.encode(record))
     except msgspec.ValidationError as error:
         where = where or f"cell {record.get('id', 'without id')}"
-        raise RecordError("a record does not follow the schema", where=where, why=str(error), fix=_RESTORE) from None
+        raise RecordError("a record does not follow the schema", where=where, why=str(error), fix=RESTORE) from None
+
+
+def decoded(text: bytes) -> Record:
+    """Return the record of a line. Raises `msgspec.DecodeError`."""
+    record = _decoder.decode(text)
+    changes = record.canonical_fields()
+    if record.held_out is not msgspec.UNSET and (inner := record.held_out.canonical_fields()):
+        changes["held_out"] = msgspec.structs.replace(record.held_out, **inner)
+    return msgspec.structs.replace(record, **changes) if changes else record
+
+
+def _schema_of(record: Record) -> int:
+    """Return the schema of a record with these fields."""
+    packed = record.is_packed or (record.held_out is not msgspec.UNSET and record.held_out.is_packed)
+    return SCHEMAS[packed]
 
 
 def _problem(record: Record) -> str:
@@ -264,45 +251,12 @@ def _problem(record: Record) -> str:
         return f"status is '{record.status}' but error is {'missing' if record.error is None else 'set'}"
     if record.held_out is not msgspec.UNSET and not any("held_out" in fit.get("data", {}) for fit in record.fits):
         return "it has held-out numbers, but no fit holds images out"
-    if "splits" in record.spec and (record.metrics or record.per_class or record.confusion):
+    if "splits" in record.spec and (record.metrics or record.per_class or record.has_confusion):
         return "it is a trial on held-out images, but has numbers on test images"
-    own = Numbers(metrics=record.metrics, per_class=record.per_class, confusion=record.confusion)
-    return own.problem("") or ("" if record.held_out is msgspec.UNSET else record.held_out.problem("held_out."))
-
-
-# --- files ------------------------------------------------------------------------------------------------------
-
-
-def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (place, content) of each line that is not empty, of a compressed file, too. Raises `RecordError`."""
-    try:
-        with compressed_file.opened(path) as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield f"{path}, line {number}", line.rstrip(b"\r\n")
-    except compressed_file.UNREADABLE as error:
-        why = (isinstance(error, OSError) and error.strerror) or str(error)
-        raise RecordError(f"records {path} cannot be read", why=why, fix=_RESTORE) from None
-
-
-def parse_object(line: bytes, where: str) -> dict[str, Any]:
-    """Parse the JSON object of a line; raise `RecordError` if it is not one."""
-    try:
-        raw = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecordError("a line is not JSON", where=where, why=str(error), fix=_RESTORE) from None
-    if not isinstance(raw, dict):
-        raise RecordError(
-            "a line is not a record", where=where, why=f"it is {with_article(type(raw).__name__)}", fix=_RESTORE
-        )
-    return raw
-
-
-def checked_record(raw: Mapping[str, Any], where: str = "") -> Record:
-    """Return the record, checked against schema, digest and identity. Raises `RecordError`."""
-    record = validate(raw, where)
-    check_identity(record, where)
-    return record
+    held_out = "" if record.held_out is msgspec.UNSET else record.held_out.problem("held_out.")
+    schema = _schema_of(record)
+    other = f"schema is {record.schema}, but a record {'with' if schema > 1 else 'without'} packed numbers has {schema}"
+    return record.problem("") or held_out or (other if record.schema != schema else "")
 
 
 def sort_key(record: Record) -> tuple[object, ...]:

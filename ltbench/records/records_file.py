@@ -16,7 +16,9 @@ from ltbench.core import compressed_file
 from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
 from ltbench.records.agreement import result_digest, same_results
-from ltbench.records.record import Record, checked_record, parse_object, read_lines, sealed, sort_key
+from ltbench.records.checked_record import checked_record, parsed_record
+from ltbench.records.lines import parse_object, read_lines
+from ltbench.records.record import Record, sealed, sort_key
 from ltbench.records.written_files import write_atomic
 
 FILE: Final = "records.jsonl"
@@ -110,6 +112,8 @@ def of_entries(entries: Iterable[Record | Invalidation]) -> RecordsFile:
 
 def parse_line(text: bytes, where: str) -> Record | Invalidation:
     """Parse and check a line of a records file. Raises `RecordError` naming `where` and the field."""
+    if (record := parsed_record(text, where)) is not None:
+        return record
     raw = parse_object(text, where)
     return _checked(raw, where) if raw.get("kind") == "invalidation" else checked_record(raw, where)
 

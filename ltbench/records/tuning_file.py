@@ -11,7 +11,7 @@ import msgspec
 
 from ltbench.core.spec import Spec, canonical
 from ltbench.errors import RecordError
-from ltbench.records.record import parse_object, read_lines
+from ltbench.records.lines import parse_object, read_lines
 from ltbench.records.written_files import write_atomic
 
 FILE: Final = "tuning.jsonl"

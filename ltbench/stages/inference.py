@@ -188,7 +188,7 @@ class Metric(Technique, frozen=True):
     """How numbers are shown, in this order; numbers without a column are only exported."""
 
     def compute(self, probabilities: FloatArray, labels: IntArray, counts: IntArray) -> Mapping[str, object]:
-        """Return numbers by name: floats, lists with one number per class, nested lists; None if undefined.
+        """Return numbers by name: floats, lists with one number per class, a `Confusion` or nested lists; None if undefined.
 
         probabilities: float [N, C]; labels: int64 [N]; counts: int64 [C] of the training subset.
         """

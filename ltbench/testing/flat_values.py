@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ltbench.confusion import Confusion
 from ltbench.core.words import with_article
 
 Flat = dict[str, Any]
@@ -26,6 +27,9 @@ def values(result: object, place: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(result, msgspec.Struct):
         for field in result.__struct_fields__:
             yield from values(getattr(result, field), f"{place}.{field}" if place else field)
+    elif isinstance(result, Confusion):
+        for name in ("classes", "pairs", "images"):
+            yield f"{place}.{name}", getattr(result, name)
     elif isinstance(result, (list, tuple)):
         yield f"the length of {place}", len(result)
         for number, part in enumerate(result):

@@ -26,6 +26,7 @@ from ltbench.jobs.saved_predictions import (
 )
 from ltbench.records.agreement import result_digest
 from ltbench.records.locations import RecordsLocation
+from ltbench.records.numbers import READABLE
 from ltbench.records.record import Record
 from ltbench.records.records_file import Invalidation, of_entries, parse_line
 from ltbench.registry.differences import differences
@@ -138,20 +139,22 @@ class _Examiner:
             sums = [a + b for a, b in zip(counts, held_out, strict=True)]
             counts, held_out = (record.data.get(name, []) for name in ("counts", "held_out"))
             if [a + b for a, b in zip(counts, held_out, strict=False)] != sums:
-                yield Finding("wrong", where, f"data.counts and data.held_out do not add up to {sums}")
+                yield Finding("wrong", where, f"data.counts and data.held_out do not add up to {_listed(sums)}")
                 return
         if record.data.get("counts") != counts:
-            yield Finding("wrong", where, f"data.counts is {record.data.get('counts')}, but the profile gives {counts}")
+            said = _listed(record.data.get("counts"))
+            yield Finding("wrong", where, f"data.counts is {said}, but the profile gives {_listed(counts)}")
         if record.data.get("held_out", [0] * len(held_out)) != held_out:
-            what = f"data.held_out is {record.data.get('held_out')}, but {held_out} images are held out"
+            said = _listed(record.data.get("held_out"))
+            what = f"data.held_out is {said}, but {_listed(held_out)} images are held out"
             yield Finding("wrong", where, what)
         splits = {"test": (record.confusion, list(info.test_counts))}
         if record.held_out is not msgspec.UNSET:
             splits["held-out"] = record.held_out.confusion, held_out
         for split, (confusion, images) in splits.items():
-            support = [int(sum(row)) for row in confusion]
-            if support and support != images:
-                what = f"confusion covers {support} {split} images per class, but the data set has {images}"
+            support = images if confusion is None else confusion.support.tolist()
+            if support != images:
+                what = f"confusion covers {_listed(support)} {split} images per class, but the data set has {_listed(images)}"
                 yield Finding("wrong", where, what)
 
     def predictions(self, record: Record, where: str) -> Iterable[Finding]:
@@ -200,10 +203,19 @@ class _Examiner:
         return self._labels[place]
 
 
+def _listed(counts: Sequence[int] | None) -> str:
+    """Return counts of classes, the first ones of very many."""
+    if counts is None or len(counts) <= READABLE:
+        return str(counts)
+    return f"[{', '.join(map(str, counts[:READABLE]))}, ... of {len(counts):,}]"
+
+
 def _inner_contradictions(record: Record) -> Iterable[str]:
     """Yield contradictions between the numbers of a record."""
-    right = sum(row[i] for i, row in enumerate(record.confusion))
-    images = sum(map(sum, record.confusion))
+    confusion = record.confusion
+    if confusion is None:
+        return
+    right, images = int(confusion.hits.sum()), int(confusion.images.sum())
     said = record.metrics.get(TOP1)
     if images and said is not None and abs(said - right / images) > _CLOSE:
         yield f"{TOP1} is {said}, but the confusion matrix gives {right / images}"

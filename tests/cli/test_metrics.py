@@ -70,7 +70,7 @@ def test_what_is_published_names_the_costs_and_never_their_file(page: Path, cost
         assert not [name for name in record.metrics if "cost" in name]
         spoilt = sum(
             n * (0 if true == one else 20 if true == 9 else 1)
-            for true, row in enumerate(record.confusion)
+            for true, row in enumerate(record.confusion.rows())
             for one, n in enumerate(row)
         )
         assert record.score(METRIC) == pytest.approx(spoilt / 2000)

@@ -21,7 +21,7 @@ from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.publish import read_folder
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.locations import LOCAL
-from ltbench.records.record import seal, validate
+from ltbench.records.record import plain_values, seal, validate
 from ltbench.records.records_file import read_records_file, records_file, write_records_file
 from ltbench.registry.registry import Registry
 from ltbench.store.store import Store
@@ -45,7 +45,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LTBENCH_STORE", str(store.root))
     monkeypatch.setenv("LTBENCH_DATA", str(store.root / "data"))
     for record in read_folder(tmp_path / "leaderboards/quick")[1].records:
-        store.put_record(msgspec.to_builtins(record))
+        store.put_record(plain_values(record))
     git("init", "-q")
     git("add", "-A")
     git("-c", "user.name=reader", "-c", "user.email=reader@localhost", "commit", "-qm", "As it is")
@@ -390,7 +390,7 @@ def test_a_page_keeps_its_records_of_another_machine_unless_asked(
     path = tmp_path / "leaderboards/local/two/records.jsonl"
     mine = read_records_file(path)
     there = [
-        validate(seal(msgspec.to_builtins(r) | {"environment": r.environment | {"processor_model": "Z80"}, "digest": "",
+        validate(seal(plain_values(r) | {"environment": r.environment | {"processor_model": "Z80"}, "digest": "",
                                                 "metrics": r.metrics | {"top1": 0.5}}))
         for r in mine.records[:1]
     ]  # fmt: skip

@@ -9,7 +9,6 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-import msgspec
 import pytest
 from support import call, suite_source
 
@@ -305,7 +304,7 @@ def test_no_test_label_reaches_a_choice(raced: Path, page: Path) -> None:
     from ltbench.cli.running.part_sources import Limits
     from ltbench.cli.running.search_parts import SearchParts
     from ltbench.executor import Context
-    from ltbench.records.record import seal
+    from ltbench.records.record import plain_values, seal
     from ltbench.registry.registry import Registry
     from ltbench.suite.suite import changed, read_suite
 
@@ -331,7 +330,7 @@ def test_no_test_label_reaches_a_choice(raced: Path, page: Path) -> None:
         assert rows() == before
     finally:
         for record in read_records_file(page / "records.jsonl").records:
-            store.put_record(msgspec.to_builtins(record))
+            store.put_record(plain_values(record))
 
 
 def test_first_halves_are_on_no_page_and_not_trained_where_the_whole_is_there(tmp_path: Path) -> None:

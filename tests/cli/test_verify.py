@@ -14,7 +14,7 @@ from synthetic import identified, read_jsonl, write_jsonl
 
 from ltbench.cli import group, main
 from ltbench.errors import LtbenchError, StoreError
-from ltbench.records.record import seal
+from ltbench.records.record import plain_values, seal
 
 
 def call(*args: object) -> Result:
@@ -64,7 +64,7 @@ def test_the_command_that_show_cell_prints_makes_the_same_numbers_in_a_fresh_sto
     assert (said["trained"], said["agreement"]["same"], said["agreement"]["expected"]) == (True, True, "exact")
     assert said["record"]["id"] == record.id
     assert said["record"]["metrics"] == record.metrics
-    assert said["record"]["confusion"] == record.confusion
+    assert said["record"]["confusion"] == list(record.confusion.rows())
     store = tmp_path / f"rerun-{record.id[:8]}"
     assert [path.stem for path in (store / "records").glob("*/*.json")] == [record.id], "another cell was made, too"
 
@@ -142,7 +142,7 @@ def test_a_folder_that_takes_no_verification_is_found_before_cells_are_trained_a
 
 def test_cells_without_predictions_are_counted(bundle: Path) -> None:
     records = read_jsonl(bundle / "records.jsonl")
-    raw = msgspec.to_builtins(records[0])
+    raw = plain_values(records[0])
     raw["fits"][0]["seed"] = raw["setting"]["seed"] = 99
     write_jsonl(bundle / "records.jsonl", [*records, identified(raw)])
     assert found(bundle, "note") == "predictions: missing for 1 cell"
@@ -203,7 +203,7 @@ def test_labels_that_are_not_the_data_sets_are_found(bundle: Path) -> None:
 
         again = recompute(record, registry, FolderPredictions(folder))
         assert again is not None
-        records.append(seal(msgspec.to_builtins(record) | record_fields(again.numbers)))
+        records.append(seal(plain_values(record) | record_fields(again.numbers)))
     (bundle / "records.jsonl").write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
     findings = examine(location(bundle), registry, data_root()).findings
     assert {f.what for f in findings if f.level == "wrong"} == {
@@ -212,7 +212,7 @@ def test_labels_that_are_not_the_data_sets_are_found(bundle: Path) -> None:
 
 
 def test_accuracy_that_the_confusion_matrix_denies_is_found_without_predictions(trained: Path, tmp_path: Path) -> None:
-    record = msgspec.to_builtins(read_jsonl(trained / "leaderboards/tiny/records.jsonl")[0])
+    record = plain_values(read_jsonl(trained / "leaderboards/tiny/records.jsonl")[0])
     record["metrics"]["top1"] += 0.01
     record["data"]["counts"] = [c + 1 for c in record["data"]["counts"]]
     (tmp_path / "r.jsonl").write_bytes(msgspec.json.encode(seal(record)))
@@ -235,7 +235,7 @@ def test_a_store_is_examined_and_a_damaged_record_in_it_is_named_and_left(traine
 
 
 def test_a_plugin_that_is_not_here_is_named_and_its_cells_are_not_verified(trained: Path, tmp_path: Path) -> None:
-    raw = msgspec.to_builtins(read_jsonl(trained / "leaderboards/tiny/records.jsonl")[0])
+    raw = plain_values(read_jsonl(trained / "leaderboards/tiny/records.jsonl")[0])
     raw["plugins"] += [{"name": "my_loss", "stage": "loss", "distribution": "my-pkg", "version": "1.2", "revision": 1}]
     spec = {"name": "my_loss", "distribution": "my-pkg", "revision": 1, "params": {}}
     raw["fits"][0]["segments"][0]["loss"] = spec

@@ -7,17 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 from engine.world import CLASSES, TEST, Net, Patterns, context_of, fit_job, weights
+from safetensors.torch import load as load_tensors
 from safetensors.torch import load_file
 from torch import nn
 
 from ltbench import View
 from ltbench.core.spec import PROTOCOL, Job, Spec, identity
 from ltbench.engine import predict as module
+from ltbench.engine import stored_logits
 from ltbench.engine.fit import fit
 from ltbench.engine.predict import predict
 from ltbench.engine.subset import load
 from ltbench.errors import JobFailed
 from ltbench.executor import Context
+from ltbench.jobs.prediction_file import read_prediction
 from ltbench_plugins.views.tta import Tta
 
 FIT = fit_job(recipe={"epochs": 12, "lr": 0.1})
@@ -73,6 +76,26 @@ def test_logits_of_the_test_images_with_their_labels(context: Context) -> None:
     stored = load_file(context.store.path(job.key) / "logits.safetensors")
     assert stored["labels"].tolist() == [c for c in range(CLASSES) for _ in range(TEST)]
     assert float((predicted.argmax(1) == stored["labels"]).float().mean()) > 0.8
+
+
+def test_logits_of_very_many_classes_take_half_the_space_and_are_read_like_others(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = predict_job()
+    whole = logits(context, job).double().numpy()
+    shutil.rmtree(context.store.path(job.key))
+    monkeypatch.setattr(stored_logits, "WHOLE", CLASSES - 1)
+    predict(job, context)
+    content = (context.store.path(job.key) / "logits.safetensors").read_bytes()
+    stored = load_tensors(content)
+    assert (stored["logits.below"].dtype, stored["logits.top"].dtype) == (torch.float16, torch.float32)
+    assert "logits" not in stored
+    read = read_prediction(content, job.key, CLASSES, branched=False)
+    assert (read.logits[0].max(1) == whole.max(1)).all()
+    assert (read.logits[0].argmax(1) == whole.argmax(1)).all()
+    assert abs(read.logits[0] - whole).max() < 0.02
+    assert read.labels.tolist() == stored["labels"].tolist()
+    assert read.classifiers[0] is not None
 
 
 def test_norm_and_bias_of_the_classifier_are_kept_with_the_logits(context: Context) -> None:

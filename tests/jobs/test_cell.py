@@ -13,7 +13,8 @@ from ltbench.core.process_state import forget_calls
 from ltbench.errors import DataError, JobFailed, StoreError
 from ltbench.executors.execute import execute
 from ltbench.jobs.cell import derive, failed_record
-from ltbench.records.record import check_identity, validate
+from ltbench.records.checked_record import check_identity
+from ltbench.records.record import validate
 from ltbench.registry.registry import Registry
 from ltbench.stages import Metric
 

@@ -17,7 +17,8 @@ from ltbench.executor import Context
 from ltbench.executors.execute import execute
 from ltbench.executors.perform import perform
 from ltbench.jobs.missing_metrics import installed_metrics, missing_metrics
-from ltbench.records.record import check_identity, seal, validate
+from ltbench.records.checked_record import check_identity
+from ltbench.records.record import seal, validate
 from ltbench.stages import Metric
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
-import msgspec
 import pytest
 from synthetic import COLUMNS, publish, record
 
@@ -20,7 +19,7 @@ from ltbench.leaderboard.figures.head_to_tail import smooth
 from ltbench.leaderboard.figures.histogram import bag, rates
 from ltbench.leaderboard.publish import check, update
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.records.record import Record, seal, validate
+from ltbench.records.record import Record, plain_values, seal, validate
 from ltbench.suite.published import FIGURES, Reported
 
 ALL = tuple(f"{name}[threshold=120]" if name in ("resampling", "bags") else name for name in FIGURES)
@@ -109,7 +108,7 @@ def test_figures_bear_one_class_and_a_hundred_and_any_name(classes: list[str]) -
 
 def test_classes_without_names_are_numbered() -> None:
     record_ = full(classes=TEN)
-    nameless = validate(seal(msgspec.to_builtins(record_) | {"data": record_.data | {"classes": 10}}))
+    nameless = validate(seal(plain_values(record_) | {"data": record_.data | {"classes": 10}}))
     found = drawings(place_figures(SuiteFacts(name="s", figures=ALL), [nameless]))
     assert set(map(str, range(10))) <= set(texts(found["confusion"]))
 
@@ -165,7 +164,7 @@ def test_scores_are_a_table_of_precision_recall_and_f1() -> None:
 
 def test_a_number_of_each_class_that_somebody_declares_has_a_column_among_the_scores() -> None:
     records = [
-        validate(seal(msgspec.to_builtins(r) | {"per_class": r.per_class | {"brier": [0.25] * 10}, "digest": ""}))
+        validate(seal(plain_values(r) | {"per_class": {**r.per_class, "brier": [0.25] * 10}, "digest": ""}))
         for r in suite(TEN)
     ]
     columns = (*COLUMNS, Column(name="per_class.brier", title="Brier", unit="plain"))

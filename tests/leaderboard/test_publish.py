@@ -4,7 +4,6 @@ import json
 import random
 from pathlib import Path
 
-import msgspec
 import pytest
 import synthetic
 from synthetic import publish, raw, record
@@ -13,7 +12,7 @@ from ltbench.core.generated_files import splice
 from ltbench.errors import OutOfDate, RecordError, StoreError, UnknownName, UsageError
 from ltbench.leaderboard.publish import check, folders, load, update
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.records.record import seal
+from ltbench.records.record import plain_values, seal
 
 FACTS = SuiteFacts(name="quick", title="Quick", command="ltbench run", seeds=((0, 0), (1, 1)))
 README = "# Mine\r\n\nbefore\n<!-- ltbench:leaderboard quick -->\nstale lines\n<!-- /ltbench:leaderboard -->\nafter"
@@ -45,7 +44,7 @@ def test_publishing_in_parts_and_in_any_order_gives_the_same_bytes(tmp_path: Pat
     publish(tmp_path / "whole", FACTS, records)
     random.Random(2).shuffle(records)
     for start in range(0, len(records), 3):
-        publish(tmp_path / "parts", FACTS, [msgspec.to_builtins(r) for r in records[start : start + 3]])
+        publish(tmp_path / "parts", FACTS, [plain_values(r) for r in records[start : start + 3]])
     assert state(tmp_path / "whole") == state(tmp_path / "parts")
 
 

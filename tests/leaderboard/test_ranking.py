@@ -26,7 +26,7 @@ from ltbench.leaderboard.statistics.ranking import DEFAULT, ranking_of
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import columns
 from ltbench.leaderboard.tables.table import Board, make_boards
-from ltbench.records.record import Record, seal, validate
+from ltbench.records.record import Record, plain_values, seal, validate
 from ltbench_plugins.metrics.balanced_accuracy import BalancedAccuracy
 
 HEAD, TAIL = 45, 5
@@ -88,7 +88,7 @@ def test_on_a_balanced_test_split_top1_ranks_without_a_word() -> None:
 )
 def test_the_metric_that_is_asked_for_ranks_and_low_ones_first_where_low_is_good(metric: str, first: str) -> None:
     records = [
-        validate(seal({**synthetic.msgspec.to_builtins(record), "digest": "",
+        validate(seal({**plain_values(record), "digest": "",
                        "metrics": record.metrics | {"sd_classes": 0.5 if record.label == "baseline" else 0.1}}))
         for record in always_head()
     ]  # fmt: skip

@@ -12,8 +12,9 @@ from ltbench.planning.cell_templates import Wanted
 from ltbench.planning.combinations import ordered
 from ltbench.planning.parts import make_plan
 from ltbench.planning.planner import Planner
+from ltbench.records.checked_record import check_identity
 from ltbench.records.locations import published
-from ltbench.records.record import Record, check_identity
+from ltbench.records.record import Record
 from ltbench.records.records_file import read_records_file
 from ltbench.records.tuning_file import FILE as TUNING
 from ltbench.records.tuning_file import read_tuning

@@ -16,8 +16,9 @@ from ltbench.jobs.cell import failed_record
 from ltbench.planning.parts import make_plan
 from ltbench.planning.plan import Plan
 from ltbench.planning.suitability import missing_package
+from ltbench.records.checked_record import check_identity
 from ltbench.records.comparability import board_key
-from ltbench.records.record import check_identity, validate
+from ltbench.records.record import validate
 from ltbench.registry.registry import Registry
 from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.suite.suite import changed, find_suite

@@ -20,8 +20,9 @@ from ltbench.jobs.cell import failed_record
 from ltbench.planning.parts import make_plan
 from ltbench.planning.plan import Plan
 from ltbench.planning.without_sharing import without_sharing
+from ltbench.records.checked_record import check_identity
 from ltbench.records.comparability import board_key, components
-from ltbench.records.record import check_identity, validate
+from ltbench.records.record import validate
 from ltbench.registry.registry import Registry
 from ltbench.running.options import RunOptions
 from ltbench.running.runner import run

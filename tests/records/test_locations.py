@@ -9,6 +9,7 @@ from synthetic import publish, record, suite, write_jsonl
 from ltbench.errors import RecordError, UnknownName, UsageError
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.locations import find_cell, find_location, location, places
+from ltbench.records.record import plain_values
 from ltbench.records.records_file import invalidate, records_file, write_records_file
 from ltbench.store.store import Store
 
@@ -24,7 +25,7 @@ def board(tmp_path: Path) -> Path:
 def test_a_file_a_suite_and_a_store_have_the_same_records(board: Path, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     for one in RECORDS:
-        store.put_record(msgspec.to_builtins(one))
+        store.put_record(plain_values(one))
     kinds = {}
     for path in (board / "quick", board / "quick" / "records.jsonl", tmp_path / "store"):
         place = location(path)
@@ -54,8 +55,8 @@ def test_what_has_no_records_is_refused_with_what_it_is(board: Path, tmp_path: P
 def test_a_cell_is_found_by_the_beginning_of_its_identity_wherever_it_is(board: Path, tmp_path: Path) -> None:
     alone = record({"sampler": "cb_sampler"}, seed=9)
     store = Store(tmp_path / "store")
-    store.put_record(msgspec.to_builtins(alone))
-    store.put_record(msgspec.to_builtins(RECORDS[0]))
+    store.put_record(plain_values(alone))
+    store.put_record(plain_values(RECORDS[0]))
     among = places(board, tmp_path / "store")
     assert find_cell(alone.id[:12], among).record == alone
     both = find_cell(RECORDS[0].id.upper(), among)

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
 import synthetic
 
 from ltbench.errors import PluginError
 from ltbench.jobs.cell import failed_record
 from ltbench.planning.parts import make_plan
-from ltbench.records.record import Record, seal, validate
+from ltbench.records.record import Record, plain_values, seal, validate
 from ltbench.suite.suite import changed, find_suite
 from ltbench.verify.rerun import command_of, drawn, parts_of, plan_of, techniques_of
 
@@ -60,7 +59,7 @@ def test_several_records_share_what_they_have_in_common(plan, registry) -> None:
 
 def test_a_technique_of_another_revision_is_named(plan, registry) -> None:
     record = next(r for r in records(plan) if r.label == "mixup")
-    raw = msgspec.to_builtins(record)
+    raw = plain_values(record)
     raw["fits"][0]["segments"][0]["mix"]["revision"] = 7
     with pytest.raises(PluginError, match="'mixup' is needed from ltbench revision 7") as caught:
         plan_of([validate(seal(raw))], registry)
@@ -71,7 +70,7 @@ def test_a_regime_of_another_revision_is_named_though_no_spec_has_it(plan, regis
     record = next(r for r in records(plan) if r.label == "ens + drw")
     made = [{"name": "drw", "stage": "regime", "distribution": "ltbench", "version": "9.9", "revision": 9}]
     with pytest.raises(PluginError, match="regime 'drw'") as caught:
-        plan_of([validate(seal(msgspec.to_builtins(record) | {"plugins": made}))], registry)
+        plan_of([validate(seal(plain_values(record) | {"plugins": made}))], registry)
     assert caught.value.fix == "install ltbench 9.9"
 
 
@@ -113,5 +112,5 @@ def test_the_command_names_what_the_record_needs(plan) -> None:
     record = records(plan)[0]
     assert command_of(record) == f"ltbench run --cell {record.id} --store rerun-{record.id[:8]}"
     made = [{"name": "x", "stage": "loss", "distribution": "file:my_loss", "version": "1", "revision": 1}]
-    with_file = validate(seal(msgspec.to_builtins(record) | {"plugins": made}))
+    with_file = validate(seal(plain_values(record) | {"plugins": made}))
     assert "--records 'my dir' --plugin-file my_loss.py" in command_of(with_file, Path("my dir"))

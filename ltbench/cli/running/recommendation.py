@@ -13,6 +13,7 @@ import numpy as np
 from ltbench.advice.answer import Answer, Chosen, html, markdown, score_in_words, sentences
 from ltbench.advice.growth import Gain, gains
 from ltbench.advice.pooled import Pooled, Score
+from ltbench.confusion import Confusion
 from ltbench.costs import cost_column, is_cost, mean_cost
 from ltbench.errors import StoreError
 from ltbench.jobs.saved_predictions import StorePredictions, predictions_of
@@ -180,9 +181,8 @@ def _score(compared: Compared, info: DatasetInfo, registry: Techniques) -> Score
     if is_cost(compared.number):
 
         def cost(probabilities: FloatArray, labels: IntArray) -> float:
-            confusion = np.zeros((len(counts), len(counts)), np.int64)
-            np.add.at(confusion, (labels, probabilities.argmax(1)), 1)
-            value = mean_cost(confusion.tolist(), info.classes, compared.number)
+            confusion = Confusion.of(labels, probabilities.argmax(1), len(counts))
+            value = mean_cost(confusion, info.classes, compared.number)
             return float("nan") if value is None else value
 
         return cost

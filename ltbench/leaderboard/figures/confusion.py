@@ -9,7 +9,16 @@ import msgspec
 
 from ltbench.columns import TOP1
 from ltbench.leaderboard.figures.canvas import FONT, LABELLED, SMALL, WIDTH, figure, shortened, wrapped
-from ltbench.leaderboard.figures.series import Series, classes_of, counts_of, head_to_tail, mean_of
+from ltbench.leaderboard.figures.series import (
+    Series,
+    classes_of,
+    counts_of,
+    group_names,
+    group_size,
+    head_to_tail,
+    mean_of,
+    total_confusion,
+)
 from ltbench.leaderboard.tables.cell_text import percent
 
 if TYPE_CHECKING:
@@ -32,16 +41,18 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
-    """Classes come from head to tail."""
+    """Classes come from head to tail; many are shown in groups of neighbours."""
 
     classes: list[str]
     matrices: list[Matrix]
+    grouped: int | msgspec.UnsetType = msgspec.UNSET
+    """Classes of a group; omitted where each class is shown."""
 
 
 def collect(shown: Sequence[Series]) -> Data | None:
     """Return the data of the figure; None if one of the combinations has no confusion matrix."""
-    found = [[record for record in one.records if record.confusion] for one in shown]
-    sizes = {len(record.confusion) for records in found for record in records}
+    found = [[record for record in one.records if record.has_confusion] for one in shown]
+    sizes = {c.classes for records in found for record in records if (c := record.confusion) is not None}
     if not shown or not all(found) or len(sizes) != 1:
         return None
     size = sizes.pop()
@@ -53,10 +64,12 @@ def collect(shown: Sequence[Series]) -> Data | None:
             label=one.short,
             top1=mean_of(records, TOP1),
             runs=len(records),
-            images=[[sum(record.confusion[t][p] for record in records) for p in order] for t in order],
+            images=total_confusion(records, order),
         )
         for one, records in zip(shown, found, strict=True)
     ]
+    if (grouped := group_size(size)) > 1:
+        return Data(classes=group_names(size), matrices=matrices, grouped=grouped)
     return Data(classes=[names[c] for c in order], matrices=matrices)
 
 
@@ -74,7 +87,8 @@ def draw(data: Data) -> Figure:
     for number, (axes, matrix) in enumerate(zip(grid, data.matrices, strict=True)):
         mesh = _matrix(axes, matrix, data.classes, many, side)
         if number == 0:
-            axes.set_ylabel("true class" if named else f"true class: {len(data.classes)}, head to tail")
+            many_classes = f"{len(data.classes)}" if data.grouped is msgspec.UNSET else f"groups of {data.grouped}"
+            axes.set_ylabel("true class" if named else f"true class: {many_classes}, head to tail")
     # Below, so that the matrices have the width.
     bar = made.colorbar(mesh, ax=list(grid), location="bottom", shrink=0.7, aspect=40, label="% of the class's test images",
                         ticks=[0, 1, 5, 10, 25, 50, 75, 100])  # fmt: skip

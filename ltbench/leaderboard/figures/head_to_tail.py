@@ -22,7 +22,17 @@ from ltbench.leaderboard.figures.canvas import (
 )
 from ltbench.leaderboard.figures.line_labels import LineEnd, label_ends, labels_height
 from ltbench.leaderboard.figures.looks import Look
-from ltbench.leaderboard.figures.series import Series, by_class, classes_of, counts_of, head_to_tail, seeds_text
+from ltbench.leaderboard.figures.series import (
+    Series,
+    by_class,
+    classes_of,
+    counts_of,
+    group_means,
+    group_names,
+    group_size,
+    head_to_tail,
+    seeds_text,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +52,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
-    """Classes come from head to tail."""
+    """Classes come from head to tail; many are shown in groups of neighbours, by their means."""
 
     classes: list[str]
     counts: list[int]
@@ -53,6 +63,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     """The imbalance factor, in words."""
     seeds: str
     """Runs, in words."""
+    grouped: int | msgspec.UnsetType = msgspec.UNSET
+    """Classes of a group; omitted where each class is shown."""
 
 
 def collect(shown: Sequence[Series], reported: Mapping[str, Sequence[float]], where: str) -> Data | None:
@@ -62,18 +74,20 @@ def collect(shown: Sequence[Series], reported: Mapping[str, Sequence[float]], wh
     if not counts or not lines or any(len(values) != len(counts) for _, values in lines):
         return None
     order = head_to_tail(counts)
+    size = group_size(len(counts))
     names = classes_of((record for one in shown for record in one.records), len(counts))
+
+    def line(one: Series, values: Sequence[float | None]) -> Line:
+        return Line(name=one.short, look=one.look, values=group_means([values[c] for c in order]))
+
     return Data(
-        classes=[names[c] for c in order],
-        counts=[counts[c] for c in order],
-        lines=[Line(name=one.short, look=one.look, values=[values[c] for c in order]) for one, values in lines],
-        reported=[
-            Line(name=one.short, look=one.look, values=[said[c] for c in order])
-            for one in shown
-            if len(said := reported.get(one.label, ())) == len(order)
-        ],
+        classes=[names[c] for c in order] if size == 1 else group_names(len(counts)),
+        counts=[round(n or 0) for n in group_means([counts[c] for c in order])],
+        lines=[line(one, values) for one, values in lines],
+        reported=[line(one, said) for one in shown if len(said := reported.get(one.label, ())) == len(order)],
         where=where,
         seeds=seeds_text(shown),
+        grouped=size if size > 1 else msgspec.UNSET,
     )
 
 
@@ -95,10 +109,13 @@ def draw(data: Data) -> Figure:
         above.plot(range(size), said, linestyle=":", linewidth=2.0, color=line.look.color)
     percent_axis(above)
     above.set_ylabel("accuracy, %")
-    moving = [] if window == 1 else [f"moving mean over {window} classes"]
+    shown, each = "classes", "class"
+    if data.grouped is not msgspec.UNSET:
+        shown, each = "groups", f"group of {data.grouped} classes"
+    moving = [] if window == 1 else [f"moving mean over {window} {shown}"]
     dotted = ["dotted: as reported"] if data.reported else []
     what = "; ".join([f"mean, {data.seeds}", *moving, *dotted])
-    title(made, f"Accuracy of each class at {data.where} ({what})")
+    title(made, f"Accuracy of each {each} at {data.where} ({what})")
     _counts(below, data.counts)
     below.set_xlim(-0.6, size - 0.4)
     class_axis(below, data.classes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,6 +18,7 @@ from ltbench.leaderboard.figures.canvas import (
     short_count,
     title,
 )
+from ltbench.leaderboard.figures.series import group_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,7 +79,7 @@ def draw(data: Data) -> Figure:
     """Draw the plain histogram."""
     made = figure(2.5 + class_axis_height(data.classes))
     axes = made.subplots()
-    axes.bar(range(len(data.counts)), data.counts, width=0.85, color=KEPT)
+    _bars(axes, range(len(data.counts)), data.counts, len(data.counts), color=KEPT)
     _label(axes, data, [short_count(count) for count in data.counts], data.counts)
     title(made, f"{sum(data.counts):,} training images, {data.counts[0]:,} to {data.counts[-1]:,} per class")
     return made
@@ -89,15 +90,16 @@ def draw_resampling(data: Data) -> Figure:
     threshold = data.threshold or 1
     made = figure(3.1 + class_axis_height(data.classes))
     axes = made.subplots()
-    places = range(len(data.counts))
+    size = len(data.counts)
+    places = range(size)
     kept = [min(count, threshold) for count in data.counts]
     dropped = [max(count - threshold, 0) for count in data.counts]
     copied = [threshold - count if 0 < count < threshold else 0 for count in data.counts]
-    axes.bar(places, kept, width=0.85, color=KEPT, label="kept")
-    axes.bar(places, dropped, width=0.85, bottom=kept, color=DROPPED, alpha=0.55, hatch="//", edgecolor="#ffffff",
-             label="dropped")  # fmt: skip
-    axes.bar(places, copied, width=0.85, bottom=kept, color=COPIED, alpha=0.75, hatch="\\\\", edgecolor="#ffffff",
-             label="copies")  # fmt: skip
+    _bars(axes, places, kept, size, color=KEPT, label="kept")
+    _bars(axes, places, dropped, size, bottom=kept, color=DROPPED, alpha=0.55, hatch="//", edgecolor="#ffffff",
+          label="dropped")  # fmt: skip
+    _bars(axes, places, copied, size, bottom=kept, color=COPIED, alpha=0.75, hatch="\\\\", edgecolor="#ffffff",
+          label="copies")  # fmt: skip
     axes.axhline(threshold, color="#000000", linestyle="--", linewidth=1, label=f"threshold {threshold:,}")
     texts = [f"×{rate:.2g}" for rate in rates(data.counts, threshold)]
     _label(axes, data, texts, [max(count, threshold) for count in data.counts])
@@ -119,7 +121,7 @@ def draw_bags(data: Data) -> Figure:
             (False, COPIED, "minority: copied to each"),
         ):
             some = [c for c, is_dealt in enumerate(dealt) if is_dealt is wanted]
-            axes.bar(some, [heights[c] for c in some], width=0.85, color=color, label=name)
+            _bars(axes, some, [heights[c] for c in some], len(dealt), color=color, label=name)
         axes.axhline(threshold, color="#000000", linestyle="--", linewidth=1, label=f"threshold {threshold:,}")
         _label(axes, data, None, data.counts)
     right.set_ylabel("")
@@ -127,6 +129,18 @@ def draw_bags(data: Data) -> Figure:
     right.set_title(f"One bag: {sum(held):,} images")
     legend(made, left)
     return made
+
+
+def _bars(
+    axes: Axes, places: Sequence[int], heights: Sequence[int], classes: int, bottom: Sequence[int] | None = None,
+    **look: Any,
+) -> None:  # fmt: skip
+    """Draw bars. Of very many classes, which differ little from their neighbours, one stands for its group."""
+    size = group_size(classes)
+    drawn = [i for i, place in enumerate(places) if place % size == 0]
+    lowest = None if bottom is None else [bottom[i] for i in drawn]
+    middle = (size - 1) / 2
+    axes.bar([places[i] + middle for i in drawn], [heights[i] for i in drawn], width=size - 0.15, bottom=lowest, **look)
 
 
 def _label(axes: Axes, data: Data, texts: Sequence[str] | None, tops: Sequence[int]) -> None:

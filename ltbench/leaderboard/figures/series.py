@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from ltbench.confusion import Confusion
 from ltbench.leaderboard.figures.looks import Look
 from ltbench.leaderboard.statistics.estimates import Estimate
 from ltbench.leaderboard.tables.rows import Row
@@ -18,6 +19,8 @@ MOST = 7
 """Largest number of combinations in a figure with a line or point for each: the reference and six colours."""
 ENOUGH = 5
 """Below this number the next best rows are shown, too."""
+GROUPS = 100
+"""Largest number of classes that are shown one by one; of more, neighbours from head to tail are shown together."""
 _DIGITS = 9
 
 
@@ -145,3 +148,39 @@ def classes_of(records: Iterable[Record], number: int) -> list[str]:
 def head_to_tail(counts: Sequence[int]) -> list[int]:
     """Return the classes by training images, most first; equal ones in label order."""
     return sorted(range(len(counts)), key=lambda c: (-counts[c], c))
+
+
+def group_size(classes: int) -> int:
+    """Return how many classes are shown together, neighbours from head to tail; the last group may have fewer."""
+    return -(-classes // GROUPS)
+
+
+def group_names(classes: int) -> list[str]:
+    """Return the names of the groups of classes that are shown together.
+
+    >>> group_names(8142)[-1]
+    'classes 8119 to 8142'
+    """
+    size = group_size(classes)
+    return [f"classes {start + 1} to {min(start + size, classes)}" for start in range(0, classes, size)]
+
+
+def total_confusion(records: Iterable[Record], order: Sequence[int]) -> list[list[int]]:
+    """Return images by true and predicted class from head to tail, summed over records; of many classes by group.
+
+    order: the classes from head to tail. Records of other classes are left out; there is at least one of these.
+    """
+    import numpy as np
+
+    total = Confusion.total(c for record in records if (c := record.confusion) is not None and c.classes == len(order))
+    size = group_size(len(order))
+    group_of = np.empty(len(order), dtype=np.int64)
+    group_of[list(order)] = np.arange(len(order)) // size
+    merged: list[list[int]] = total.merged(group_of, -(-len(order) // size)).tolist()
+    return merged
+
+
+def group_means(values: Sequence[float | None]) -> list[float | None]:
+    """Return the mean of each group of classes, of values from head to tail; of few classes the values."""
+    size = group_size(len(values))
+    return [*values] if size == 1 else [mean(values[start : start + size]) for start in range(0, len(values), size)]

@@ -149,7 +149,7 @@ def _board(
     for table in board.tables:
         here = by_factor[table.factor]
         table_classes = classes([record for records in here.values() for record in records])
-        pooled = {"names": table_classes.names, "counts": table_classes.counts}
+        pooled = {"names": table_classes.names, "counts": table_classes.counts, "size": table_classes.size}
         tables.append(
             report_table(
                 table, here, combinations, best=_best(table, board, said), differences=differences(table, scores),

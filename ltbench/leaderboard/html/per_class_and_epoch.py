@@ -8,30 +8,40 @@ import msgspec
 import numpy as np
 
 from ltbench.columns import CLASS_ACCURACY
-from ltbench.leaderboard.figures.series import by_class, classes_of, counts_of, head_to_tail
+from ltbench.leaderboard.figures.series import (
+    by_class,
+    classes_of,
+    counts_of,
+    group_means,
+    group_names,
+    group_size,
+    head_to_tail,
+    total_confusion,
+)
 from ltbench.records.record import Record
 
-GROUPS = 100
-"""Largest size of a confusion matrix; with more classes, neighbouring ones are merged."""
 POINTS = 60
 """Largest number of points of a learning curve."""
 
 
 class Classes(msgspec.Struct, frozen=True, kw_only=True):
-    """The classes of a table, from head to tail."""
+    """The classes of a table, from head to tail; many of them in groups of neighbours."""
 
     names: list[str]
+    """Of the classes, or of their groups."""
     counts: list[int]
-    """Training images of each; empty if unknown."""
+    """Training images of each, of a group the mean of its classes; empty if unknown."""
     order: list[int]
     """Place -> label."""
+    size: int
+    """Classes of a group; the last one may have fewer."""
 
 
 class Lines(msgspec.Struct, frozen=True, kw_only=True):
     """Means over the runs of a combination; accuracies in percent."""
 
     accuracy: list[float | None]
-    """Of each class on the test set, from head to tail."""
+    """Of each class on the test set, from head to tail, or the mean of each group."""
     epoch: list[float]
     train_accuracy: list[float | None]
     train_loss: list[float | None]
@@ -42,18 +52,23 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
 
     runs: int
     size: int
-    """Classes merged into a row or column; the last one may have fewer."""
+    """Classes of a group: a row or column; the last one may have fewer."""
     images: list[list[int]]
 
 
 def classes(records: Sequence[Record]) -> Classes:
     """Return the classes of records of one data set and factor."""
     counts = counts_of(records)
-    sizes = (len(counts), *(len(record.confusion) for record in records))
-    number = next((size for size in sizes if size), 0)
+    number = len(counts) or next((c.classes for record in records if (c := record.confusion) is not None), 0)
     order = head_to_tail(counts) if counts else list(range(number))
     names = classes_of(records, number)
-    return Classes(names=[names[c] for c in order], counts=[counts[c] for c in order] if counts else [], order=order)
+    size = group_size(number)
+    return Classes(
+        names=group_names(number) if size > 1 else [names[c] for c in order],
+        counts=[round(n or 0) for n in group_means([counts[c] for c in order])] if counts else [],
+        order=order,
+        size=size,
+    )
 
 
 def lines(records: Sequence[Record], order: Sequence[int]) -> Lines | None:
@@ -67,7 +82,7 @@ def lines(records: Sequence[Record], order: Sequence[int]) -> Lines | None:
     epochs = curves[0]["epoch"] if curves else []
     picked = _thinned(len(epochs))
     return Lines(
-        accuracy=[_percent(values[c]) for c in order] if values else [],
+        accuracy=[_percent(value) for value in group_means([values[c] for c in order])] if values else [],
         epoch=[round(epochs[i], 2) for i in picked],
         train_accuracy=[_percent(value) for value in _mean(curves, "accuracy", picked)],
         train_loss=[None if value is None else float(f"{value:.4g}") for value in _mean(curves, "loss", picked)],
@@ -76,17 +91,10 @@ def lines(records: Sequence[Record], order: Sequence[int]) -> Lines | None:
 
 def matrix(records: Sequence[Record], order: Sequence[int]) -> Matrix | None:
     """Return the confusion matrix of a combination; None if its records have none."""
-    confusions = [record.confusion for record in records if len(record.confusion) == len(order)]
-    if not confusions or not order:
+    there = [record for record in records if order and (c := record.confusion) is not None and c.classes == len(order)]
+    if not there:
         return None
-    total = np.zeros((len(order), len(order)), dtype=np.int64)
-    for confusion in confusions:
-        total += np.asarray(confusion, dtype=np.int64)
-    total = total[np.ix_(order, order)]
-    size = -(-len(order) // GROUPS)
-    starts = np.arange(0, len(order), size)
-    pooled = np.add.reduceat(np.add.reduceat(total, starts, axis=0), starts, axis=1)
-    return Matrix(runs=len(confusions), size=size, images=pooled.tolist())
+    return Matrix(runs=len(there), size=group_size(len(order)), images=total_confusion(there, order))
 
 
 def _with_equal_epochs(records: Sequence[Record]) -> list[dict[str, list[float]]]:

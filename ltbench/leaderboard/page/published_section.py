@@ -179,13 +179,15 @@ def _by_class(reported: Sequence[Reported], groups: Sequence[RecordGroup]) -> It
     for one in (one for one in reported if one.per_class):
         for group, name in matching_groups(one, groups):
             records = group.ok_records(one.techniques, one.imbalance_factor)
-            records = [r for r in records if len(r.per_class.get(CLASS_ACCURACY, ())) == len(one.per_class)]
-            if not records:
+            by_run = [(r, r.per_class.get(CLASS_ACCURACY, [])) for r in records]
+            by_run = [(r, values) for r, values in by_run if len(values) == len(one.per_class)]
+            if not by_run:
                 continue
+            records = [r for r, _ in by_run]
             classes = classes_of(records, len(one.per_class))
             rows = []
             for c, (title, published) in enumerate(zip(classes, one.per_class, strict=True)):
-                values = [v for r in records if (v := r.per_class[CLASS_ACCURACY][c]) is not None]
+                values = [v for _, accuracies in by_run if (v := accuracies[c]) is not None]
                 mean = math.fsum(values) / len(values) if values else None
                 gap = MISSING if mean is None else signed(mean - published)
                 rows.append([escape(title), percent(published), MISSING if mean is None else percent(mean), gap])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ltbench import Column, Metric, hookimpl
+from ltbench.confusion import Confusion
 from ltbench.longtail import FEW, MANY
 
 if TYPE_CHECKING:
@@ -87,14 +88,9 @@ class Classification(Metric, frozen=True):
 
         from ltbench.longtail import groups, thirds
 
-        classes = len(counts)
-        predicted = probabilities.argmax(axis=1)
-        confusion = np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
-        hits, support, guesses = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-        accuracy = [int(h) / int(s) if s else None for h, s in zip(hits, support, strict=True)]
-        precision = [int(h) / int(g) if g else 0.0 for h, g in zip(hits, guesses, strict=True)]
-        # 2 TP / (2 TP + FP + FN), which is 2 TP / (predicted + actual).
-        f1 = [2 * int(h) / int(g + s) if g + s else 0.0 for h, g, s in zip(hits, guesses, support, strict=True)]
+        confusion = Confusion.of(labels, probabilities.argmax(axis=1), len(counts))
+        hits, support, guesses = confusion.hits, confusion.support, confusion.predictions
+        accuracy, precision, f1 = confusion.recall(), confusion.precision(), confusion.f1()
         known = [a for a in accuracy if a is not None]
 
         def mean_over(members: list[int]) -> float | None:
@@ -114,7 +110,7 @@ class Classification(Metric, frozen=True):
             "per_class.recall": accuracy,
             "per_class.f1": f1,
             "per_class.support": support.tolist(),
-            "confusion": confusion.tolist(),
+            "confusion": confusion,
         }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 import synthetic
 
 from ltbench.leaderboard.figures import place_figures
@@ -13,7 +12,7 @@ from ltbench.leaderboard.figures.canvas import Drawing, svg
 from ltbench.leaderboard.figures.cost import pareto_front
 from ltbench.leaderboard.figures.relative_cost import Cost, costs
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.records.record import Record, seal, validate
+from ltbench.records.record import Record, plain_values, seal, validate
 
 FACTS = SuiteFacts(name="s", figures=("cost",))
 
@@ -26,7 +25,7 @@ def costing(
 
 def members(record: Record, models: list[str], **changes: Any) -> Record:
     """Return a record of an ensemble whose members have these models."""
-    plain = msgspec.to_builtins(record)
+    plain = plain_values(record)
     fits = [
         plain["fits"][0] | {"model": synthetic.technique(model), "seed": i} | changes for i, model in enumerate(models)
     ]
@@ -102,7 +101,7 @@ def test_a_cost_that_records_do_not_say_is_unknown() -> None:
     # Bags of unlike sizes for unlike models: which model saw how many images is in no record.
     odd = members(costing({"ensemble": "stacking"}, 0.6, samples=3000, macs=90), ["convnet", "wide"])
     fits = [fit | {"bag": {"ensemble": synthetic.technique("b"), "number": i}} for i, fit in enumerate(odd.fits)]
-    odd = validate(seal(msgspec.to_builtins(odd) | {"fits": fits, "digest": ""}))
+    odd = validate(seal(plain_values(odd) | {"fits": fits, "digest": ""}))
     assert costs([costing({}, 0.5), odd])[odd.label].training is None
     # In several views of a model that no row predicts in one view, the cost of a view is unknown.
     only = costs([costing({"view": "tta"}, 0.6, macs=20)])["tta"]

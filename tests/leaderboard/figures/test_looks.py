@@ -14,7 +14,7 @@ from ltbench.leaderboard.figures.canvas import Drawing, svg
 from ltbench.leaderboard.figures.looks import COLORS, GREY, Look, page_looks
 from ltbench.leaderboard.figures.names import short_names
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.records.record import Record
+from ltbench.records.record import Record, plain_values
 from ltbench.suite.published import Claim, Reported
 
 CURVE = {"epoch": [1.0, 2.0], "loss": [2.0, 1.0], "lr": [0.1, 0.1], "accuracy": [0.3, 0.6]}
@@ -26,9 +26,7 @@ FACTS = SuiteFacts(
 def records() -> list[Record]:
     """Return all combinations of four techniques at two factors, each with a learning curve."""
     plain = synthetic.suite(factors=(10.0, 100.0), seeds=(0, 1, 2))
-    return [
-        synthetic.validate(synthetic.seal(msgspec.to_builtins(one) | {"curve": CURVE, "digest": ""})) for one in plain
-    ]
+    return [synthetic.validate(synthetic.seal(plain_values(one) | {"curve": CURVE, "digest": ""})) for one in plain]
 
 
 def drawn(facts: SuiteFacts = FACTS) -> list[Drawing]:

@@ -17,7 +17,7 @@ from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.csv import effects_csv, table_csv
 from ltbench.leaderboard.tables.markdown import escape, fenced, plain_table
 from ltbench.leaderboard.tables.table import make_boards
-from ltbench.records.record import Record, seal, sort_key, validate
+from ltbench.records.record import Record, plain_values, seal, sort_key, validate
 
 FACTS = SuiteFacts(
     name="quick", title="Four techniques", question="Which one\nhelps?", notes="The trainings are short.",
@@ -301,7 +301,6 @@ def test_a_crossed_suite_tells_subset_from_training_seed() -> None:
 
 def crossed(runs: list[tuple[int, int]]) -> list[Record]:
     """Return records of two combinations with effects of subset and training seed of their own."""
-    import msgspec
 
     made = []
     for techniques in ({}, {"mix": "mixup"}):
@@ -309,9 +308,7 @@ def crossed(runs: list[tuple[int, int]]) -> list[Record]:
             top1 = 0.6 + 0.03 * subset + 0.01 * seed + 0.05 * bool(techniques) + 0.001 * ((subset * 5 + seed * 3) % 4)
             plain = raw(techniques, seed=subset, scores={"top1": top1})
             plain["setting"] = plain["setting"] | {"seed": seed}  # type: ignore[operator]
-            made.append(
-                validate(seal(msgspec.to_builtins(plain) | {"id": f"{subset}{seed}{bool(techniques):d}" + "a" * 29}))
-            )
+            made.append(validate(seal(plain_values(plain) | {"id": f"{subset}{seed}{bool(techniques):d}" + "a" * 29})))
     return made
 
 

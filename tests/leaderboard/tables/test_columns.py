@@ -6,7 +6,6 @@ import csv
 import json
 from pathlib import Path
 
-import msgspec
 import pytest
 import synthetic
 from click.testing import CliRunner
@@ -22,7 +21,7 @@ from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import columns, more_columns, shown_in
 from ltbench.leaderboard.tables.columns import columns_of, columns_present, declared_columns, join_columns
 from ltbench.leaderboard.tables.table import make_boards
-from ltbench.records.record import Record, seal, validate
+from ltbench.records.record import Record, plain_values, seal, validate
 
 METRIC = '''
 from ltbench import Column, Metric, hookimpl
@@ -53,7 +52,7 @@ CONFIDENCE = Column(name="confidence", title="conf.", shown="main")
 
 
 def with_metrics(made: Record, **metrics: float | None) -> Record:
-    return validate(seal(msgspec.to_builtins(made) | {"metrics": made.metrics | metrics, "digest": ""}))
+    return validate(seal(plain_values(made) | {"metrics": made.metrics | metrics, "digest": ""}))
 
 
 def test_the_file_of_a_metric_is_all_that_its_columns_need(trained: Path, tmp_path: Path) -> None:
@@ -116,7 +115,7 @@ def test_a_metric_that_no_record_has_adds_no_column() -> None:
 
 
 def test_records_without_the_primary_score_still_have_its_column() -> None:
-    made = validate(seal(msgspec.to_builtins(record()) | {"metrics": {"other": 0.5}, "digest": ""}))
+    made = validate(seal(plain_values(record()) | {"metrics": {"other": 0.5}, "digest": ""}))
     assert next(column.name for column in columns_of([made], COLUMNS)) == "top1"
     assert [column.name for column in columns(make_boards([made], (), COLUMNS)[0].tables[0])][2] == "top-1"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ltbench.confusion import Confusion
 from ltbench.costs import cost_matrix, mean_cost
 from ltbench.errors import UnknownName, UsageError
 from ltbench.stages import Predicted
@@ -61,7 +62,7 @@ def test_no_decision_rule_is_cheaper_on_images_drawn_from_the_probabilities() ->
     def cost(decisions: np.ndarray) -> float:
         confusion = np.zeros((3, 3), dtype=int)
         np.add.at(confusion, (labels, decisions), 1)
-        found = mean_cost(confusion.tolist(), CLASSES, f"expected_cost[costs={text}]")
+        found = mean_cost(Confusion.of_rows(confusion), CLASSES, f"expected_cost[costs={text}]")
         assert found is not None
         return found
 

@@ -56,11 +56,12 @@ function compareHead(one, chosen) {
 }
 
 function headToTail(classes, series) {
-  const { names, counts } = classes;
+  const { names, counts, size } = classes;
+  const grouped = size > 1;
   const values = series.flatMap(({ label, lines }) => lines.accuracy.map((accuracy, place) => ({ label, place, name: names[place], accuracy, count: counts[place] })));
   const named = names.length <= NAMED_CLASSES;
   const half = named ? 0 : Math.max(1, Math.floor(names.length / 24));
-  const tooltip = [{ field: "label", title: "title" }, { field: "name", title: "class" }, { field: "count", title: "training images", format: "," }, { field: "accuracy", title: "accuracy, %", format: ".1f" }];
+  const tooltip = [{ field: "label", title: "title" }, { field: "name", title: grouped ? "classes" : "class" }, { field: "count", title: grouped ? "training images of a class" : "training images", format: "," }, { field: "accuracy", title: "accuracy, %", format: ".1f" }];
   const x = (axis) => ({ field: "place", type: named ? "ordinal" : "quantitative", axis, scale: named ? { paddingOuter: 0.3 } : { domain: [-1, names.length], nice: false } });
   const y = { field: "accuracy", type: "quantitative", title: "accuracy, %", scale: { domain: [0, 100] }, axis: { minExtent: 44, maxExtent: 44, tickCount: 5 } };
   const smooth = [{ window: [{ op: "mean", field: "accuracy", as: "smoothed" }], frame: [-half, half], groupby: ["label"], sort: [{ field: "place" }] }];
@@ -82,7 +83,7 @@ function headToTail(classes, series) {
         width: width - 84, height: 70, data: { values: below },
         mark: named ? { type: "bar", color: themeColor("faint"), width: { band: 0.7 } } : { type: "area", interpolate: "step", color: themeColor("faint") },
         encoding: {
-          x: x(named ? nameAxis : { title: `${names.length} classes, from most to fewest training images`, tickCount: 8, grid: false, tickMinStep: 1, labelFlush: true }),
+          x: x(named ? nameAxis : { title: `${names.length} ${grouped ? `groups of ${size} classes` : "classes"}, from most to fewest training images`, tickCount: 8, grid: false, tickMinStep: 1, labelFlush: true }),
           y: { field: "count", type: "quantitative", title: ["training", "images"], scale: { type: "log", domain: [lowest, highest * 1.2], nice: false }, axis: { minExtent: 44, maxExtent: 44, values: [1, 10, 100, 1000, 10000, 100000, 1000000].filter((value) => value >= lowest && value <= highest), format: "~s", grid: false, ticks: false, domain: false } },
           y2: { datum: lowest },
           tooltip: [{ field: "name", title: "title" }, { field: "images", title: "training images", format: "," }],
@@ -93,10 +94,10 @@ function headToTail(classes, series) {
   });
   const extremes = series.map(({ label, lines }) => `${label} from ${percentText(lines.accuracy[0])} at the head to ${percentText(lines.accuracy.at(-1))} at the tail`);
   return chart({
-    title: `Accuracy of each class, from head to tail${half ? ` (dots, and their moving mean over ${2 * half + 1} classes)` : ""}`,
-    says: `Line chart of the accuracy of ${pluralised(names.length, "class", "classes")}: ${extremes.join("; ")}.`,
+    title: `Accuracy of each ${grouped ? `group of ${size} classes` : "class"}, from head to tail${half ? ` (dots, and their moving mean over ${2 * half + 1} ${grouped ? "groups" : "classes"})` : ""}`,
+    says: `Line chart of the accuracy of ${grouped ? `${names.length} groups of ${size} classes` : pluralised(names.length, "class", "classes")}: ${extremes.join("; ")}.`,
     spec,
-    numbers: () => plainTable("Accuracy of each class in %", ["class", "training images", ...series.map(({ label }) => label)],
+    numbers: () => plainTable(grouped ? "Mean accuracy of each group of classes in %" : "Accuracy of each class in %", [grouped ? "classes" : "class", grouped ? "training images of a class" : "training images", ...series.map(({ label }) => label)],
       names.map((name, i) => [name, counts[i]?.toLocaleString("en"), ...series.map(({ lines }) => percentText(lines.accuracy[i]))])),
   });
 }

@@ -17,7 +17,7 @@ function matrices(classes, series) {
 
 function matrixChart(classes, { combination, label, matrix }) {
   const { images, size, runs } = matrix;
-  const names = images.map((_, i) => (size === 1 ? classes.names[i] : `classes ${i * size + 1} to ${Math.min((i + 1) * size, classes.names.length)}`));
+  const { names } = classes;
   const values = images.flatMap((row, t) => {
     const total = row.reduce((a, b) => a + b, 0);
     return row.map((number, p) => ({ t, p, number, share: total ? (100 * number) / total : 0, truth: names[t], predicted: names[p] }));
