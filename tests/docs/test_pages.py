@@ -148,6 +148,7 @@ def test_what_is_not_run_says_why() -> None:
     assert [block.at for block in skipped if len(block.reason.split()) < 3] == []
     # Few: whoever adds one looks at this list.
     assert sorted((block.page, block.text.split()[0]) for block in skipped) == [
+        ("README.md", "pip"),
         ("README.md", "python3"),
         ("docs/clusters.md", "--executor"),
         ("docs/clusters.md", "dask"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 import torch
@@ -15,7 +14,7 @@ from ltbench.core.plugins import PluginOrigin
 from ltbench.core.process_state import ProcessState
 from ltbench.errors import PluginError, StateChanged, WorkerRefused
 from ltbench.records.agreement import result_digest
-from ltbench.records.record import Record
+from ltbench.records.record import validate
 from ltbench.registry.registry import Registry
 from ltbench.store.store import Store
 
@@ -331,7 +330,7 @@ def run(folder: Path, *rows: list[str], executor: str = "inline", **fields: obje
 
 
 def number(record: dict) -> str:
-    return result_digest(msgspec.convert(record, Record))
+    return result_digest(validate(record))
 
 
 @pytest.fixture(scope="module")
