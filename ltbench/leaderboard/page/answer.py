@@ -28,7 +28,7 @@ from ltbench.leaderboard.page.claim_counts import claims_sentence
 from ltbench.leaderboard.page.claim_verdicts import Verdict
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.record_groups import titles
-from ltbench.leaderboard.tables.cell_text import number_text, points, reference_text
+from ltbench.leaderboard.tables.cell_text import number_text, points, reference_text, signed
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.leaderboard.tables.rows import Row
 from ltbench.leaderboard.tables.short_labels import shortened
@@ -127,11 +127,11 @@ def _changes(changes: Sequence[Change], board: Board, averaged: str) -> Iterator
     reference = reference_text(table.reference)
     if helps:
         verbs = ("helps", "help") if averaged else _than("better", reference)
-        yield _sentence(helps, verbs, board, averaged)
+        yield _sentence(helps, verbs, board, averaged) + _but_alone(helps, board, "hurt", averaged)
     if hurts:
         verbs = ("hurts", "hurt") if averaged else _than("worse", reference)
         # Over what they are averages stands in the sentence before.
-        yield _sentence(hurts, verbs, board, "" if helps else averaged)
+        yield _sentence(hurts, verbs, board, "" if helps else averaged) + _but_alone(hurts, board, "help", averaged)
     if not rest:
         return
     words, alone = table.ranking.words, False
@@ -166,6 +166,31 @@ def _sentence(changes: Sequence[Change], verbs: tuple[str, str], board: Board, a
     what = "techniques" if verbs[1] in ("help", "hurt") else "rows"
     averaged = averaged.replace("without it", "without each")
     return f"{many} {what} {verbs[1]}{averaged}: {listed}{f'; and {more} more' if more else ''}."
+
+
+def _but_alone(changes: Sequence[Change], board: Board, verb: str, averaged: str) -> str:
+    """Return which techniques do the opposite in the row that has nothing else, as a further sentence; empty for none.
+
+    Averages over combinations say little of a technique that the others make needless: two corrections of the class prior
+    are one too many, so each of them hurts on average, and may be the best technique alone.
+    """
+    table = board.main_table
+    if not averaged or table.reference != "baseline":
+        return ""
+    alone = {row.name: row for row in differences(board, table) if row.significant}
+    found = [alone[one.name] for one in changes if one.name in alone and alone[one.name].mean * one.mean < 0]
+    if not found:
+        return ""
+    shown, more = _named(sorted(found, key=lambda change: -abs(change.mean)))
+    unit = table.ranking.unit
+    sizes = [
+        f"{change.name} {signed(change.mean, unit)}{'' if place else points(unit)}"
+        for place, change in enumerate(shown)
+    ]
+    many = "it" if len(changes) == 1 else f"{len(found)} of them" if len(found) < len(changes) else "all of them"
+    verb = f"{verb}s" if len(found) == 1 else verb
+    listed = joined([*sizes, *([f"{more} more"] if more else [])])
+    return f" But without others, {many} {verb}: {listed}."
 
 
 def _no_difference(changes: Sequence[Change], reference: str, unit: Unit) -> str:

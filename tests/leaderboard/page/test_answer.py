@@ -99,6 +99,19 @@ def test_a_factorial_is_answered_by_its_main_effects() -> None:
     assert "averaged over the combinations run with and without" in found[0]
 
 
+def test_what_hurts_only_beside_others_is_said_to_help_without_them() -> None:
+    """Two corrections of the same thing: each helps alone, and together they are far too much."""
+    scores = {(): 0.60, ("loss",): 0.70, ("posthoc",): 0.69, ("loss", "posthoc"): 0.40}
+    found = answered([
+        record({stage: f"{stage}_fix" for stage in stages}, 100.0, seed, {"top1": mean + 0.001 * (seed - 1) * (1 + len(stages))})
+        for stages, mean in scores.items()
+        for seed in range(3)
+    ])  # fmt: skip
+    assert found[0].startswith("Two techniques hurt, averaged over the combinations run with and without each: ")
+    assert found[0].endswith(" But without others, all of them help: loss_fix +10.0 points and posthoc_fix +9.0.")
+    assert len(found) <= MOST
+
+
 def test_without_a_test_it_says_so() -> None:
     found = answered([record(), record({"mix": "mixup"}, scores={"top1": 0.9})])
     assert found == [
