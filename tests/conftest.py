@@ -19,8 +19,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Have one worker run all tests that share a fixture of their module or folder, or each would make its own."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
     for item in items:
         found = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
         shared = [fixture[-1].baseid for fixture in found if fixture[-1].scope != "function"]
