@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from ltbench.cli.running.recommendation import Choice
+from ltbench.core.units import duration
 from ltbench.planning.selection import held_out_metric
 from ltbench.stages import Dataset, Model
 from ltbench.suite.suite import changed, find_suite
@@ -62,10 +63,14 @@ class FineTuning:
         if not self._can:
             return dict(self._chosen), []
         need = self._needed(steps, end)
-        if need.seconds > need.left:
+        if need is None or need.seconds > need.left:
             self.note = (
-                f"Fine-tuning was not tried: it would take about {_minutes(need.seconds)}, and "
-                f"{_minutes(max(need.left, 0))} of the budget were left."
+                "Fine-tuning was not tried: its first steps failed."
+                if need is None
+                else (
+                    f"Fine-tuning was not tried: it would take about {duration(need.seconds)}, and "
+                    f"{duration(max(need.left, 0))} of the budget were left."
+                )
             )
             click.echo(self.note, err=True)
             return dict(self._chosen), []
@@ -90,13 +95,14 @@ class FineTuning:
         }
         return chosen, records
 
-    def _needed(self, steps: Steps, end: float) -> _Needed:
-        """Return the time of all trainings, from that of a short one."""
+    def _needed(self, steps: Steps, end: float) -> _Needed | None:
+        """Return the time of all trainings, from that of a short one; None if that failed."""
         recipe = msgspec.structs.asdict(self.suite.recipe) | {"epochs": None, "steps": MEASURED_STEPS}
         dataset, choice = next(iter(self._chosen.items()))
         plan = steps.plan(changed(self.suite, datasets=[dataset], recipe=recipe), choice.combination)
-        measured = steps.quiet(plan)
-        seconds = float(measured[0].cost["train_seconds"] or 0.0) if measured else float("inf")
+        if not (measured := steps.quiet(plan)):
+            return None
+        seconds = float(measured[0].cost["train_seconds"] or 0.0)
         fits = {job.key for job in plan.of_kind("fit")}
         rate = seconds / sum(passes for key, passes in plan.passes.items() if key in fits)
         # Once with and once without held-out images.
@@ -121,7 +127,3 @@ class FineTuning:
                 case [float(tuned), float(frozen)] if tuned > frozen if metric.higher_is_better else tuned < frozen:
                     better.add(label)
         return better
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
