@@ -13,10 +13,10 @@ from markdown_it import MarkdownIt
 from ltbench.advice.growth import Gain
 from ltbench.advice.pooled import Estimate, Pooled
 from ltbench.columns import BALANCED, Column
+from ltbench.core.row_labels import BASELINE
 from ltbench.core.words import with_article
 from ltbench.leaderboard.tables.markdown import escape
 
-PLAIN = "baseline"
 """The row of plain training, as leaderboards call it"""
 _HEAD = 1 / 3
 _CONFUSIONS = 8
@@ -60,8 +60,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 def name_of(row: str) -> str:
     """Return the name of a row for a reader."""
-    if row.startswith(PLAIN):
-        return "plain training" + row.removeprefix(PLAIN)
+    if row.startswith(BASELINE):
+        return "plain training" + row.removeprefix(BASELINE)
     return row
 
 

@@ -8,6 +8,7 @@ from functools import cache, cached_property
 
 import msgspec
 
+from ltbench.core.row_labels import row_label
 from ltbench.errors import UnknownName, UsageError
 from ltbench.executor import Techniques
 from ltbench.jobs.evidence import why_without_held_out
@@ -35,7 +36,7 @@ class Combination(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def label(self) -> str:
         """The combination as a leaderboard writes it."""
-        return " + ".join(technique.label for technique in self.techniques) or "baseline"
+        return row_label(technique.label for technique in self.techniques)
 
     @property
     def stated(self) -> dict[str, str | None]:

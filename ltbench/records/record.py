@@ -15,6 +15,7 @@ import msgspec
 
 from ltbench.columns import BALANCED, CLASS_ACCURACY, HELD_OUT
 from ltbench.core import checksums
+from ltbench.core.row_labels import row_label
 from ltbench.core.spec import Spec, canonical, is_partial
 from ltbench.costs import is_cost, mean_cost
 from ltbench.errors import RecordError
@@ -93,7 +94,7 @@ class Record(Numbers, frozen=True, kw_only=True, forbid_unknown_fields=True, dic
     @cached_property
     def label(self) -> str:
         """The combination as a leaderboard writes it."""
-        return " + ".join(label for _, label in self.techniques) or "baseline"
+        return row_label(label for _, label in self.techniques)
 
     @cached_property
     def techniques(self) -> tuple[tuple[str, str], ...]:

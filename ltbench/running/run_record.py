@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from ltbench.core import atomic_files
+from ltbench.core.row_labels import row_label
 from ltbench.core.spec import Job, label_of
 from ltbench.stages import TRAINING_STAGES
 from ltbench.store import format as store_format
@@ -95,7 +96,7 @@ def about(job: Job) -> str:
     """Return a short description of a job from its spec."""
     spec, extra = job.spec, job.extra
     if "combination" in extra:
-        return " + ".join(filter(None, extra["combination"].values())) or "baseline"
+        return row_label(filter(None, extra["combination"].values()))
     if "segments" not in spec:
         view, split = spec.get("view", ""), spec.get("split", "test")
         shown = view if isinstance(view, str) else f"{label_of(view['technique'])} {view['name']}"

@@ -54,7 +54,9 @@ def model(technique: Model, inputs: Inputs) -> Result:
     rules = ParameterRules()
     rules.add_model(technique, network)
     rates = [(*rates, len(members)) for rates, members in rules.groups(network.parameters())]
-    result: Result = {"logits": logits, "parameters": sizes, "mean_std": technique.mean_std(3), "rates": rates}
+    result: Result = {
+        "logits": logits, "parameters": sizes, "mean_std": technique.mean_std(3), "rates": rates, "frozen": technique.is_frozen,
+    }  # fmt: skip
     if type(technique).initialise is not Model.initialise:
         labels = inputs.tensor("labels", inputs.batch_labels[: len(images)])
         with torch.no_grad():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ltbench.core.row_labels import BASELINE
 from ltbench.core.spec import Job, Spec, canonical, identity, predict_spec
 from ltbench.errors import PluginError
 from ltbench.executor import Techniques
@@ -168,7 +169,7 @@ def drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
 def parts_of(record: Record) -> set[str]:
     """Return what a record covers in a draw: its techniques (or the baseline), data set and model."""
     setting = record.setting
-    techniques = {label for _, label in record.techniques} or {"baseline"}
+    techniques = {label for _, label in record.techniques} or {BASELINE}
     return techniques | {setting.dataset, setting.profile, setting.model}
 
 

@@ -14,6 +14,7 @@ from ltbench.advice.answer import Answer, Chosen, html, markdown, score_in_words
 from ltbench.advice.growth import Gain, gains
 from ltbench.advice.pooled import Pooled, Score
 from ltbench.confusion import Confusion
+from ltbench.core.row_labels import BASELINE
 from ltbench.costs import cost_column, is_cost, mean_cost
 from ltbench.errors import StoreError
 from ltbench.jobs.saved_predictions import StorePredictions, predictions_of
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from ltbench.suite.suite import Suite
 
 FILE, HTML = "RECOMMENDATION.md", "recommendation.html"
-BASELINE = "baseline"
 CHOICE = "the choice of each fold"
 """The row of what each fold chose on images of its own training part."""
 

@@ -17,9 +17,10 @@ from ltbench.cli.running.damage import reporting_damage
 from ltbench.cli.running.finetuning import FineTuning
 from ltbench.cli.running.own_images import datasets_of, suite_of
 from ltbench.cli.running.part_sources import Limits, SuiteParts
-from ltbench.cli.running.recommendation import BASELINE, Choice, Tested
+from ltbench.cli.running.recommendation import Choice, Tested
 from ltbench.cli.running.search_parts import SearchParts
 from ltbench.cli.running.steps import Steps
+from ltbench.core.row_labels import BASELINE, techniques_of
 from ltbench.errors import JobFailed, UsageError
 from ltbench.suite.suite import changed
 
@@ -76,7 +77,7 @@ def recommend(asked: Asked, context: Context, offer: ExecutorOffer, terms: Terms
             raise UsageError(
                 "nothing was chosen in the time of the budget", fix="a larger --budget; what was done is not lost"
             )
-        tested = changed(tested, combinations=[row.split(" + ") for row in _finalists(leaders)])
+        tested = changed(tested, combinations=[techniques_of(row) for row in _finalists(leaders)])
         steps.run(SuiteParts(tested, context), tested, "")
         chosen = {dataset: Choice(rows[0]) for dataset, rows in leaders.items()}
         tuning = FineTuning(asked, suite, tested, chosen, context)
@@ -108,7 +109,7 @@ def _finalists(leaders: dict[str, list[str]]) -> list[str]:
     """Return the combinations to test: the best of each data set, then those that lead in most of them."""
     best = [found[0] for found in leaders.values() if found]
     times = Counter(row for found in leaders.values() for row in found)
-    often = sorted(times, key=lambda row: (-times[row], row.count(" + "), row))
+    often = sorted(times, key=lambda row: (-times[row], len(techniques_of(row)), row))
     rows = [row for row in dict.fromkeys([*best, *often[:FINALISTS]]) if row != BASELINE]
     return rows[: max(FINALISTS, len(set(best)))]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.cli.running.parts import run_parts
-from ltbench.cli.running.recommendation import BASELINE
 from ltbench.core.checksums import digest
+from ltbench.core.row_labels import techniques_of
 from ltbench.core.spec import canonical
 from ltbench.planning.combinations import ordered
 from ltbench.planning.planner import Planner
@@ -61,7 +61,7 @@ class Steps:
     def plan(self, suite: Suite, row: str) -> Plan:
         """Return the plan of a single row, without the baseline. suite: its other techniques are left out."""
         registry = self.context.registry
-        labels = [] if row == BASELINE else row.split(" + ")
+        labels = techniques_of(row)
         suite = changed(suite, techniques=[], combinations=[labels] if labels else [])
         planner = Planner(suite, registry, self.context.data_root)
         planner.add(ordered(map(registry.parse, labels)))

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import msgspec
 
 from ltbench.columns import BALANCED, HELD_OUT, TOP1, Unit
+from ltbench.core.row_labels import BASELINE
 from ltbench.core.words import counted
 from ltbench.costs import check_costs, is_cost
 from ltbench.errors import UnknownName, UsageError
@@ -25,7 +26,6 @@ from ltbench.records.agreement import Number, agreement
 from ltbench.records.record import Record, sort_key
 from ltbench.technique import split_outside
 
-BASELINE = "baseline"
 _LINES = "the number of lines"
 
 

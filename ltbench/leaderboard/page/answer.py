@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from ltbench.columns import Unit
+from ltbench.core.row_labels import BASELINE
 from ltbench.leaderboard.page.answer_changes import (
     Change,
     at_factors,
@@ -175,7 +176,7 @@ def _but_alone(changes: Sequence[Change], board: Board, verb: str, averaged: str
     are one too many, so each of them hurts on average, and may be the best technique alone.
     """
     table = board.main_table
-    if not averaged or table.reference != "baseline":
+    if not averaged or table.reference != BASELINE:
         return ""
     alone = {row.name: row for row in differences(board, table) if row.significant}
     found = [alone[one.name] for one in changes if one.name in alone and alone[one.name].mean * one.mean < 0]

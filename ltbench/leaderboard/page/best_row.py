@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ltbench.core.row_labels import BASELINE
 from ltbench.leaderboard.tables.cell_text import number_text, points, reference_text, signed
 from ltbench.leaderboard.tables.rows import Row
 from ltbench.leaderboard.tables.short_labels import shortened
@@ -105,4 +106,4 @@ def _mean(row: Row, table: Table) -> float:
 
 
 def _name(row: Row) -> str:
-    return "the baseline" if row.label == "baseline" else row.label
+    return "the baseline" if row.label == BASELINE else row.label

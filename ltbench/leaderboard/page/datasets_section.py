@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ltbench.core.row_labels import BASELINE
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.estimates import LEVEL
@@ -46,7 +47,7 @@ def _mean_lines(found: OverDatasets, reference: str, most: int) -> Iterator[str]
     rows = [
         [
             unbroken(ranks_text(row.rank, row.last_rank)),
-            escape(row.label) if row.label != "baseline" else "*baseline*",
+            escape(row.label) if row.label != BASELINE else "*baseline*",
             *(number_text(row.by_dataset[found.datasets.index(name)], found.unit) for name in shown),
             number_text(row.mean, found.unit),
             (REFERENCE if row.label == reference else "")

@@ -9,6 +9,7 @@ from itertools import groupby
 import msgspec
 
 from ltbench import longtail
+from ltbench.core.row_labels import BASELINE
 from ltbench.core.words import classes_without, counted
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import test_lines, variance_lines
@@ -215,7 +216,7 @@ def _figures(board: Board, table: Table, figures: Sequence[FigureGroup], section
 
 
 def _reference(boards: Sequence[Board]) -> str:
-    return next((table.reference for board in boards for table in board.tables), "baseline")
+    return next((table.reference for board in boards for table in board.tables), BASELINE)
 
 
 def _about(table: Table) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ltbench.columns import CLASS_ACCURACY, TOP1, Column, Unit
+from ltbench.core.row_labels import row_label
 from ltbench.costs import is_cost
 from ltbench.leaderboard.figures.series import classes_of
 from ltbench.leaderboard.page.claim_counts import count_claims, counts_text
@@ -73,7 +74,7 @@ def _is_in_a_table(one: Reported, groups: Sequence[RecordGroup], columns: Sequen
 
 def label(techniques: Combination, order: Mapping[str, int] = {}) -> str:
     """Return a combination as a table writes it."""
-    return " + ".join(sorted(techniques, key=lambda name: (order.get(name, 0), name))) or "baseline"
+    return row_label(sorted(techniques, key=lambda name: (order.get(name, 0), name)))
 
 
 def metric_text(column: Column) -> str:

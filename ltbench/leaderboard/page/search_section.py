@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from ltbench.columns import Column
+from ltbench.core.row_labels import BASELINE
 from ltbench.core.units import big_number
 from ltbench.core.words import counted
 from ltbench.leaderboard.statistics.ranking import words_of
@@ -90,4 +91,4 @@ def search_lines(searched: Searched | None, columns: Iterable[Column] = ()) -> l
 
 
 def _named(combination: str) -> str:
-    return "the baseline" if combination == "baseline" else combination
+    return "the baseline" if combination == BASELINE else combination

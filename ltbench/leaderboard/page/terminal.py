@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from ltbench.core.row_labels import techniques_of
 from ltbench.leaderboard.page.missing_metrics import missing_metrics
 from ltbench.leaderboard.page.page import group_failures
 from ltbench.leaderboard.page.verification_notes import VerificationNotes
@@ -186,7 +187,7 @@ def wrap_label(label: str, room: int) -> str:
     A technique that is longer than a line is cut where the line ends.
     """
     lines = [""]
-    for number, technique in enumerate(label.split(" + ")):
+    for number, technique in enumerate(techniques_of(label) or [label]):
         piece = f"+ {technique}" if number else technique
         if lines[-1] and len(lines[-1]) + 1 + len(piece) > room:
             piece = f"  {piece}"

