@@ -102,7 +102,8 @@ class FineTuning:
         plan = steps.plan(changed(self.suite, datasets=[dataset], recipe=recipe), choice.combination)
         if not (measured := steps.quiet(plan)):
             return None
-        seconds = float(measured[0].cost["train_seconds"] or 0.0)
+        seconds = measured[0].cost["train_seconds"]
+        assert seconds is not None, "every training measures it"
         fits = {job.key for job in plan.of_kind("fit")}
         rate = seconds / sum(passes for key, passes in plan.passes.items() if key in fits)
         # Once with and once without held-out images.
