@@ -81,6 +81,9 @@ def main(argv: list[str] | None = None) -> None:
     """
     if argv is not None:
         sys.exit(_run(argv))
+    # Read when numpy is imported. The matrices of pages and searches are small, and the cores belong to the workers: beside
+    # these, a second thread waits for its turn at every step, which takes 80 times as long.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a command as Ctrl-C does
     try:
         code = _run(None)
