@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, TypeVar
 import msgspec
 from msgspec import Meta
 
+from ltbench.core.devices import CPU, devices_here
 from ltbench.core.plugins import Entry, PluginOrigin
 from ltbench.core.spec import Job
 from ltbench.errors import StoreError
@@ -84,9 +85,15 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     registry: Techniques
     data_root: Path
-    device: str = "cpu"
+    devices: tuple[str, ...] = CPU
+    """Where jobs compute, by torch's names. A worker has one of them."""
     snapshot_seconds: float = 60.0
     """Seconds between snapshots of a running training."""
+
+    @property
+    def device(self) -> str:
+        """The device of this process."""
+        return self.devices[0]
 
 
 Work = Callable[[Job, Context], None]
@@ -98,6 +105,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     workers: int | None = None
     """Number of tasks to run at once; chosen by the executor by default. Overrides an executor option of that name."""
+    per_gpu: int = 1
+    """Number of tasks to run at once on each GPU, if `workers` does not say how many there are in all."""
     timeout: float | None = None
     """Time limit of a job in seconds; None for no limit."""
     memory: int | None = None
@@ -168,6 +177,13 @@ class ExecutorOffer(Parametrized, frozen=True, kw_only=True):
     """
 
     stage: ClassVar[str] = "executor"
+
+    def devices(self, asked: str) -> tuple[str, ...]:
+        """Return the devices of jobs, `Context.devices`. asked: the option --device, such as `auto` or `cuda:0,1`.
+
+        Raises `UsageError` for a device that is not there.
+        """
+        return devices_here(asked)
 
     def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
         """Return the executor. Raises `UsageError` if it cannot enforce a limit of the terms."""

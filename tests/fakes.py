@@ -57,6 +57,12 @@ def work(job, context):
             (folder / "meta.json").write_text("{}")
 
 
+def work_and_tell_the_device(job, context):
+    """Do a job, and write the device of its worker to the journal."""
+    journal(context.store, context.device, job.key)
+    work(job, context)
+
+
 def work_and_record_threads(job, context):
     """Set threads as a worker does before real work, and write down the thread counts of torch."""
     from ltbench.executors.perform import one_thread

@@ -16,7 +16,9 @@ import msgspec
 
 from ltbench.cli.options import plugin_options
 from ltbench.cli.output import print_json
+from ltbench.core.devices import gpus, has_gpu_driver
 from ltbench.core.folders import cores, data_root, store_root
+from ltbench.core.words import counted
 from ltbench.errors import CELLS_FAILED, LtbenchError
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def command(as_json: bool, choice: PluginSelection) -> int:
 
 def examine(choice: PluginSelection) -> Iterator[Finding]:
     """Yield a finding for each thing that a run depends on."""
-    from ltbench.suite.recipe import native_bf16
+    from ltbench.suite.recipe import decided
 
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")
     for library in LIBRARIES:
@@ -62,13 +64,31 @@ def examine(choice: PluginSelection) -> Iterator[Finding]:
         except importlib.metadata.PackageNotFoundError:
             yield Finding(library, "wrong", "is not installed", f"{sys.executable} -m pip install {library}")
     yield from _plugins(choice)
-    precision = "bf16" if native_bf16() else "fp32"
     yield Finding(
-        "processor", "ok", f"{cores()} cores (default number of workers); precision 'auto' is {precision} here"
+        "processor", "ok", f"{counted(cores(), 'core')}; precision 'auto' is {decided('auto', 'cpu')} on them"
     )
+    yield _gpu()
     for subject, folder, variable in (("data", data_root(), "LTBENCH_DATA"), ("store", store_root(), "LTBENCH_STORE")):
         yield _folder(subject, folder, variable)
     yield from _damage(store_root())
+
+
+def _gpu() -> Finding:
+    """Say what --device auto is here, and why."""
+    from ltbench.suite.recipe import decided
+
+    if count := gpus():
+        import torch
+
+        names = ", ".join(dict.fromkeys(torch.cuda.get_device_name(number) for number in range(count)))
+        precision = decided("auto", "cuda:0")
+        return Finding("gpu", "ok", f"{count} that torch can use ({names}); precision 'auto' is {precision} on them")
+    if has_gpu_driver():
+        return Finding(
+            "gpu", "note", "there is a driver, but torch can use no GPU, so --device auto is cpu",
+            "install a build of torch with CUDA for this driver: https://pytorch.org/get-started",
+        )  # fmt: skip
+    return Finding("gpu", "ok", "none; --device auto is cpu")
 
 
 def _damage(store: Path) -> Iterator[Finding]:

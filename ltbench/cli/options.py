@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from ltbench.cli.units import Size, Span
+from ltbench.core.devices import AUTO
 from ltbench.core.folders import data_root, store_root
 from ltbench.costs import resolved
 from ltbench.errors import UsageError
@@ -94,6 +95,14 @@ def suite_changes(function: F) -> F:
     return function
 
 
+def device_option(function: F) -> F:
+    """Add the option that says what computes."""
+    return click.option(
+        "--device", default=AUTO, show_default=True, metavar="NAME",
+        help="What computes: cpu, cuda (all GPUs), cuda:0,1 (these), or auto: GPUs if torch can use any, else the CPU.",
+    )(function)  # fmt: skip
+
+
 def worker_options(function: F) -> F:
     """Add the options that say where jobs run, and with which limits."""
     for option in reversed(
@@ -103,7 +112,10 @@ def worker_options(function: F) -> F:
                               "dask[scheduler=tcp://host:port] (other machines), or a plugin's.  "
                               "[default: the suite's, else local]"),
             click.option("--workers", type=click.IntRange(min=1), metavar="N",
-                         help="Worker processes.  [default: one per core]"),
+                         help="Worker processes.  [default: one per core, or --per-gpu on each GPU]"),
+            device_option,
+            click.option("--per-gpu", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+                         help="Worker processes on each GPU."),
             click.option("--retries", type=click.IntRange(min=0), default=1, show_default=True, metavar="N",
                          help="How often to retry a job whose worker died or exceeded a limit."),
             click.option("--timeout", type=Span(), metavar="TIME", help="Time limit of a job.  [default: no limit]"),

@@ -11,7 +11,7 @@ import click
 
 from ltbench.cli.asked_suite import asked_suite
 from ltbench.cli.data_lines import held_out_lines, kept_lines, report_lines
-from ltbench.cli.options import load_registry, metric_option, plugin_options, suite_options
+from ltbench.cli.options import device_option, load_registry, metric_option, plugin_options, suite_options
 from ltbench.cli.output import print_fact, print_json
 from ltbench.cli.running.prepare import metric_lines
 from ltbench.core.units import big_number, duration
@@ -47,8 +47,9 @@ SOURCES = {
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Predict the time for this many workers.  [default: one per core]",
+    help="Predict the time for this many workers.  [default: one per core or GPU]",
 )
+@device_option
 @click.option("--cells", "with_cells", is_flag=True, help="List every cell with its id.")
 def command(
     choice: PluginSelection,
@@ -56,12 +57,13 @@ def command(
     store_path: Path,
     as_json: bool,
     workers: int | None,
+    device: str,
     with_cells: bool,
     **asked: Any,
 ) -> None:
     """Show what a run would do: cells, jobs (shared, cached, stale), skipped combinations and predicted time."""
     from ltbench.cli.tuning_lines import tuning_facts, tuning_lines
-    from ltbench.core.folders import cores
+    from ltbench.core.devices import slots_on
     from ltbench.executor import Context
     from ltbench.leaderboard.statistics.ranking import ranking_for
     from ltbench.leaderboard.tables.columns import declared_columns
@@ -74,7 +76,9 @@ def command(
 
     registry = load_registry(choice)
     suite = asked_suite(registry, **asked)
-    context = Context(store=Store(store_path), registry=registry, data_root=data_root)
+    devices = registry.executor(suite.executor or "local").devices(device)
+    suite, slots = suite.trained_on(devices[0]), len(slots_on(devices, workers, per_gpu=1))
+    context = Context(store=Store(store_path), registry=registry, data_root=data_root, devices=devices)
     uses = data_uses(suite, registry, data_root)
     columns = declared_columns(registry.of("metric"))
     rankings = [ranking_for(use.info.test_counts, suite.metric, columns) for use in uses]
@@ -88,7 +92,7 @@ def command(
     status: PlanStatus | None = None
     for part in plan_parts(suite, registry, data_root):
         prediction = Prediction.of(part, context, past=past, executor="local" if status is None else None)
-        part_status = plan_status(part, context, prediction, workers=workers or cores())
+        part_status = plan_status(part, context, prediction, workers=slots)
         status = part_status if status is None else status + part_status
         left_out += part.left_out
         notes += part.notes
@@ -97,7 +101,7 @@ def command(
             cells += [{"id": c.key, **c.extra["setting"], "combination": about(c)} for c in part.cells]
     assert status is not None, "a plan has at least one part"
     on_rows = sorted(of_rows - set(notes))
-    tuning = None if suite.tune is None else tuning_facts(suite, context, workers or cores())
+    tuning = None if suite.tune is None else tuning_facts(suite, context, slots)
     facts = _facts(status, left_out, notes, on_rows) | ({"list": cells} if with_cells else {})
     facts |= {} if tuning is None else {"tuning": tuning}
     if as_json:

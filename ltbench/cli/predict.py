@@ -14,6 +14,7 @@ import msgspec
 
 from ltbench.cli.options import load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
+from ltbench.core.devices import devices_here
 from ltbench.core.words import counted
 from ltbench.errors import CELLS_FAILED, DONE, DataError, UsageError
 
@@ -40,6 +41,8 @@ class ImageResult(msgspec.Struct, frozen=True, kw_only=True):
               help="Calibrate probabilities by a temperature that was fitted to held-out images.")  # fmt: skip
 @click.option("--csv", "sheet", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write a CSV file instead of a table.")  # fmt: skip
+@click.option("--device", default="cpu", show_default=True, metavar="NAME",
+              help="What computes: cpu, or cuda, which is faster and may change last digits.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
 def command(
@@ -48,6 +51,7 @@ def command(
     top: int,
     calibrated: bool,
     sheet: Path | None,
+    device: str,
     as_json: bool,
     choice: PluginSelection,
 ) -> int:
@@ -62,7 +66,7 @@ def command(
     if sheet is not None and as_json:
         raise UsageError("--csv and --json exclude each other", fix="give one of them")
     files = list(_files(images))
-    trained = TrainedModel.load(model, load_registry(choice))
+    trained = TrainedModel.load(model, load_registry(choice), devices_here(device)[0])
     if calibrated:
         trained.check_calibration()
     results = list(_results(trained, files, min(top, len(trained.classes)), calibrated=calibrated))

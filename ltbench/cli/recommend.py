@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 def command(
     photos: Path, test: Path | None, holdout: float | None, folds: int | None, groups: str | None, budget: float, model: str | None,
     costs: str, size: int, is_fine_tuned: bool, is_exported: bool, strict: bool, suite_name: str, name: str | None, choice: PluginSelection, data_root: Path, store_path: Path,
-    executor_name: str | None, workers: int | None, retries: int, timeout: float | None, memory: int | None,
+    executor_name: str | None, workers: int | None, device: str, per_gpu: int, retries: int, timeout: float | None, memory: int | None,
     leaderboards: Path, metric: str,
 ) -> int:  # fmt: skip
     """Find out which techniques to use on the images of PHOTOS.
@@ -84,11 +84,11 @@ def command(
     from ltbench.store.store import Store
 
     registry = load_registry(choice)
-    context = Context(store=Store(store_path), registry=registry, data_root=data_root)
     asked = Asked(
         photos=photos, test=test, holdout=holdout, folds=folds or 0, groups=groups or "", seconds=budget, model=model or "", size=size,
         is_strict=strict, suite=suite_name, name=name or "", metric=metric, costs=costs, is_fine_tuned=is_fine_tuned, is_exported=is_exported, leaderboards=leaderboards,
     )  # fmt: skip
     offer = registry.executor(executor_name or "local")
-    terms = Terms(workers=workers, timeout=timeout, memory=memory)
+    context = Context(store=Store(store_path), registry=registry, data_root=data_root, devices=offer.devices(device))
+    terms = Terms(workers=workers, per_gpu=per_gpu, timeout=timeout, memory=memory)
     return recommend(asked, context, offer, terms, RunOptions(retries=retries))

@@ -22,6 +22,7 @@ from ltbench.cli.options import (
 from ltbench.cli.running.part_sources import SuiteParts
 from ltbench.cli.running.run_page import Output, completed, run_page
 from ltbench.cli.units import Spendable, Spending
+from ltbench.core.devices import AUTO
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 @plugin_options
 def command(
     choice: PluginSelection, data_root: Path, store_path: Path, budget: Spendable | None, executor_name: str | None,
-    workers: int | None, retries: int, timeout: float | None, memory: int | None, pdb: bool, retry_failed: bool,
+    workers: int | None, device: str, per_gpu: int, retries: int, timeout: float | None, memory: int | None, pdb: bool, retry_failed: bool,
     no_sharing: bool, rerun_stale: bool, name: str | None, is_replaced: bool, is_published: bool, leaderboards: Path, as_json: bool, cell: str | None, records: Path | None,
     **asked: Any,
 ) -> int:  # fmt: skip
@@ -74,10 +75,10 @@ def command(
     from ltbench.running.options import RunOptions
     from ltbench.store.store import Store
     from ltbench.suite.suite import suite_path
+    from ltbench.verify.rerun import device_of
 
     registry = load_registry(choice)
     store = Store(store_path)
-    context = Context(store=store, registry=registry, data_root=data_root)
     options = RunOptions(
         budget=None if budget is None else Budget(**budget),
         retries=retries,
@@ -88,12 +89,18 @@ def command(
     one_cell = cell is not None or records is not None
     suite = None if one_cell else asked_suite(registry, **asked)
     offer = registry.executor(executor_name or (suite and suite.executor) or "local")
-    terms = Terms(workers=workers, timeout=timeout, memory=memory, work=chosen_work(offer.name, debug=pdb))
+    terms = Terms(
+        workers=workers, per_gpu=per_gpu, timeout=timeout, memory=memory, work=chosen_work(offer.name, debug=pdb)
+    )
     if suite is None:
-        from ltbench.cli.running.one_cell import run_cell
+        from ltbench.cli.running.one_cell import asked_record, run_cell
 
+        before = asked_record(cell, places_of(records, leaderboards))
+        devices = offer.devices(device_of([before]) if device == AUTO else device)
+        context = Context(store=store, registry=registry, data_root=data_root, devices=devices)
         with offer.make(context, terms) as executor:
-            return run_cell(cell, places_of(records, leaderboards), context, executor, options, as_json=as_json)
+            return run_cell(before, context, executor, options, as_json=as_json)
+    context = Context(store=store, registry=registry, data_root=data_root, devices=offer.devices(device))
     if no_sharing:
         _check_without_sharing(suite, is_published=is_published)
     for line in dropped_lines(data_uses(suite, registry, data_root)):
@@ -101,7 +108,9 @@ def command(
     page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name)
     page = completed(page, choice, data_root, is_replaced=is_replaced or rerun_stale)
     output = Output(leaderboards=leaderboards, is_published=is_published, is_replaced=is_replaced, as_json=as_json)
-    return run_page(SuiteParts(suite, context), suite.name, page, context, offer, terms, options, output)
+    return run_page(
+        SuiteParts(suite.trained_on(context.device), context), suite.name, page, context, offer, terms, options, output
+    )
 
 
 def _check_without_sharing(suite: Suite, *, is_published: bool) -> None:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @plugin_options
 def command(
     choice: PluginSelection, data_root: Path, store_path: Path, budget: Spendable | None, on: str,
-    executor_name: str | None, workers: int | None, retries: int, timeout: float | None, memory: int | None, name: str | None, is_replaced: bool,
+    executor_name: str | None, workers: int | None, device: str, per_gpu: int, retries: int, timeout: float | None, memory: int | None, name: str | None, is_replaced: bool,
     is_published: bool, leaderboards: Path, as_json: bool, **asked: Any,
 ) -> int:  # fmt: skip
     """Race the combinations of a suite: find the best ones without running all.
@@ -69,13 +69,13 @@ def command(
     from ltbench.suite.tuning import SHARE
 
     registry = load_registry(choice)
-    context = Context(store=Store(store_path), registry=registry, data_root=data_root)
     suite = asked_suite(registry, **asked)
     if on == "held_out" and asked["held_out"] == 0:
         raise UsageError("without held-out images there is nothing to compare rows by", where="--held-out 0",
                          fix="--held-out 0.2, or --on test")  # fmt: skip
     offer = registry.executor(executor_name or suite.executor or "local")
-    terms = Terms(workers=workers, timeout=timeout, memory=memory)
+    context = Context(store=Store(store_path), registry=registry, data_root=data_root, devices=offer.devices(device))
+    terms = Terms(workers=workers, per_gpu=per_gpu, timeout=timeout, memory=memory)
     for line in dropped_lines(data_uses(suite, registry, data_root)):
         click.echo(line, err=True)
     spent = budget or Spendable()
@@ -85,7 +85,7 @@ def command(
     if on == "held_out" and not suite.held_out:
         suite = changed(suite, held_out=SHARE)
     options = RunOptions(budget=Budget(seconds=spent["seconds"]) if "seconds" in spent else None, retries=retries)
-    source = SearchParts(suite, context, on, Limits(spent.get("cells"), spent.get("passes")))
+    source = SearchParts(suite.trained_on(context.device), context, on, Limits(spent.get("cells"), spent.get("passes")))
     output = Output(leaderboards=leaderboards, is_published=is_published, is_replaced=is_replaced, as_json=as_json)
     return run_page(source, suite.name, page, context, offer, terms, options, output)
 

@@ -13,6 +13,7 @@ import msgspec
 
 from ltbench.cli.options import find_page, leaderboards_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
+from ltbench.core.devices import AUTO, devices_here
 from ltbench.core.folders import data_root as default_root
 from ltbench.core.words import counted
 from ltbench.errors import CELLS_FAILED, DONE, PLUGIN_UNAVAILABLE, WRONG_USAGE
@@ -54,6 +55,8 @@ class RerunReport(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--dry", is_flag=True, help="Do not write verified.json.")
 @click.option("--executor", "executor_name", default="local", show_default=True, metavar="NAME",
               help="Where jobs run: local or inline.")  # fmt: skip
+@click.option("--device", default=AUTO, show_default=True, metavar="NAME",
+              help="What computes: cpu, cuda, cuda:0,1, or auto: what the records were made on, a processor or GPUs.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes.  [default: one per core]")
 @click.option("--data-root", type=click.Path(path_type=Path, file_okay=False), default=default_root,
               help="Folder of data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]")  # fmt: skip
@@ -67,6 +70,7 @@ def command(
     tolerance: float | None,
     dry: bool,
     executor_name: str,
+    device: str,
     workers: int | None,
     data_root: Path,
     leaderboards: Path,
@@ -86,7 +90,10 @@ def command(
 
     place = find_page(path, leaderboards)
     registry = load_registry(choice)
-    registry.executor(executor_name)  # fail early: checking the records takes a while
+    # Fail early: checking the records takes a while.
+    registry.executor(executor_name)
+    if device != AUTO:
+        devices_here(device)
     click.echo(f"verifying {place.path}", err=True)
     examined = examine(place, registry, data_root)
     # Unpredictable, so that whoever published the records cannot know which cells will be rerun.
@@ -94,7 +101,7 @@ def command(
     chosen = drawn(examined.sound, count, drawn_with)
     if chosen and not dry and place.kind != "store":
         check_writable(place.file.parent, "the verification", fix="copy the records to a writable folder, or use --dry")
-    made = _retrained(chosen, registry, data_root, executor_name, workers)
+    made = _retrained(chosen, registry, data_root, executor_name, device, workers)
     again = [_report(record, made.get(record.id), tolerance) for record in chosen]
     missed = sorted(set().union(*map(parts_of, examined.sound)).difference(*map(parts_of, chosen)))
     levels = {finding.level for finding in examined.findings}
@@ -126,19 +133,21 @@ def command(
 
 
 def _retrained(
-    chosen: Sequence[Record], registry: Registry, data_root: Path, executor_name: str, workers: int | None
+    chosen: Sequence[Record], registry: Registry, data_root: Path, executor_name: str, device: str, workers: int | None
 ) -> dict[str, Record]:
     """Rerun cells in a temporary store; return the new records by id."""
     from ltbench.executor import Context, Terms
     from ltbench.running.progress import Progress
     from ltbench.store.store import Store
-    from ltbench.verify.rerun import retrain
+    from ltbench.verify.rerun import device_of, retrain
 
     if not chosen:
         return {}
     with tempfile.TemporaryDirectory(prefix="ltbench-verify-") as folder:
-        context = Context(store=Store(Path(folder) / "store"), registry=registry, data_root=data_root)
-        with registry.executor(executor_name).make(context, Terms(workers=workers)) as executor, Progress() as progress:
+        offer = registry.executor(executor_name)
+        devices = offer.devices(device_of(chosen) if device == AUTO else device)
+        context = Context(store=Store(Path(folder) / "store"), registry=registry, data_root=data_root, devices=devices)
+        with offer.make(context, Terms(workers=workers)) as executor, Progress() as progress:
             return retrain(chosen, context, executor, on_event=progress)
 
 

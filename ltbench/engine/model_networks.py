@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ltbench.stages import FloatArray
 
 CPU = torch.device("cpu")
-"""Where models run, as only there every kernel gives the same bits each time."""
+"""Where models run by default, as only there every kernel gives the same bits each time."""
 
 
 _FEW = 8
@@ -44,14 +44,14 @@ class RunningNetwork:
 
     def __init__(
         self, network: nn.Module, views: Sequence[ViewImages], mean: Sequence[float], deviation: Sequence[float],
-        spec: Spec,
+        spec: Spec, device: torch.device = CPU,
     ) -> None:  # fmt: skip
         """spec: of the training."""
-        self.network, self.views = network, views
+        self.network, self.views, self.device = network.to(device), views, device
         self.on_features = "features" in spec
         self.mean, self.deviation = mean, deviation
         self.precision = msgspec.convert(spec["recipe"], Recipe).resolved().precision
-        normalise = normaliser_of(mean, deviation, CPU)
+        normalise = normaliser_of(mean, deviation, device)
         self._prepare = [prepared(normalise, view) for view in views]
 
     def predict(
@@ -61,14 +61,17 @@ class RunningNetwork:
 
         images: uint8 [N, channels, size, size], a numpy array; classifiers: of the branches.
         """
-        with reproducible(CPU):
-            pixels = torch.tensor(np.ascontiguousarray(images))
+        with reproducible(self.device):
+            pixels = self._pixels(images)
             results = [self._infer(prepare, pixels, features=features) for prepare in self._prepare]
         nothing = np.zeros(len(images), np.int64)
         return [
             StoredPrediction(_doubles(logits), nothing, _doubles(taken[0]) if taken else None, classifiers)
             for logits, *taken in results
         ]
+
+    def _pixels(self, images: Any) -> Tensor:
+        return torch.tensor(np.ascontiguousarray(images), device=self.device)
 
     def _infer(self, prepare: ViewImages, pixels: Tensor, *, features: bool) -> tuple[Tensor, ...]:
         if not self.on_features:
@@ -81,7 +84,7 @@ class RunningNetwork:
         """Return the features of at most a batch of images, float32 [N, D], as the training got them: from a whole batch."""
         few = len(pixels) <= _FEW
         filled = pixels if few else torch.cat([pixels, pixels[-1:].expand(FEATURE_BATCH - len(pixels), -1, -1, -1)])
-        with autocast(self.precision, CPU), input_of(classifier_of(self.network)) as given:
+        with autocast(self.precision, self.device), input_of(classifier_of(self.network)) as given:
             self.network(prepare(filled))
         return given[0][: len(pixels)].float()
 
@@ -90,10 +93,10 @@ class RunningNetwork:
         layers = classifiers_of(self.network)
 
         def logits() -> Tensor:
-            pixels = self._prepare[0](torch.tensor(np.ascontiguousarray(images)))
+            pixels = self._prepare[0](self._pixels(images))
             return infer(self.network, pixels, self.precision, features=False)[0]
 
-        with reproducible(CPU):
+        with reproducible(self.device):
             parts = linear_classifier(layers, logits, weights=weights)
         if not parts:
             return [None] * len(layers)

@@ -11,7 +11,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from ltbench.errors import PluginError
+from ltbench.core.devices import AUTO, CPU, check_device
+from ltbench.errors import PluginError, UsageError
 from ltbench.executor import DEFAULTS, Context, Count, Executor, ExecutorOffer, Terms
 from ltbench.executors.dask_options import DaskOptions
 from ltbench.hookspecs import hookimpl
@@ -47,6 +48,17 @@ class DaskOffer(DaskOptions, frozen=True):
     """
 
     name = "dask"
+
+    def devices(self, asked: str) -> tuple[str, ...]:
+        # Other machines compute, so what this one has says nothing: a worker takes the first GPU that it is given.
+        if asked == AUTO:
+            return CPU if self.gpus is None else ("cuda",)
+        if asked != "cpu" and check_device(asked):
+            raise UsageError(
+                f"--device {asked} chooses GPUs of this machine, but the workers are on others",
+                fix="--device cuda; what a worker sees is set by CUDA_VISIBLE_DEVICES where it starts",
+            )
+        return (asked,)
 
     def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
         for package in ("distributed", "dask_jobqueue"):

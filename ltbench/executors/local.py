@@ -1,4 +1,4 @@
-"""Worker processes on this machine: one per core with one thread each, spawned once and reused.
+"""Worker processes on this machine: one per core with one thread each, or some per GPU, spawned once and reused.
 
 Each worker belongs to its own pebble pool, which notices its death and knows its task.
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 from pebble import ProcessExpired
 
-from ltbench.core.folders import cores
+from ltbench.core.devices import slots_on
 from ltbench.core.spec import Job
 from ltbench.executor import DEFAULTS, Outcome, Terms
 from ltbench.executors.local_slot import Slot, kill_all
@@ -41,11 +41,11 @@ class _Running(msgspec.Struct, eq=False):
 
 
 class Local:
-    """Runs tasks in worker processes, one per core by default."""
+    """Runs tasks in worker processes, one per core or GPU by default."""
 
     def __init__(self, context: Context, terms: Terms = DEFAULTS) -> None:
         self._remote = RemoteTasks(context, terms)
-        self._slots = [Slot() for _ in range(terms.workers or cores())]
+        self._slots = [Slot(device) for device in slots_on(context.devices, terms.workers, terms.per_gpu)]
         self._waiting: deque[Sequence[Job]] = deque()
         self._running: set[_Running] = set()
         self._ended: queue.SimpleQueue[_Running] = queue.SimpleQueue()
@@ -79,7 +79,7 @@ class Local:
         for slot in (slot for slot in self._slots if slot not in busy):
             if not self._waiting:
                 return
-            task = self._remote.pack(self._waiting.popleft())
+            task = self._remote.pack(self._waiting.popleft(), slot.device)
             running = _Running(task=task, slot=slot, future=slot.begin(task.message))
             self._running.add(running)
             running.future.add_done_callback(partial(self._report, running))

@@ -24,7 +24,8 @@ _WORKER = "pebble_pool_worker"
 class Slot:
     """A slot for one worker. Only one thread at a time may start or end it."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
+        self.device = device
         self._pool: ProcessPool | None = None
 
     def begin(self, message: bytes) -> Future[list[Outcome]]:

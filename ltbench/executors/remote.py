@@ -62,24 +62,27 @@ class RemoteTasks:
         work = terms.work
         assert isinstance(work, str), "for other processes, work must be given as module:name"
         # Pickled once: workers recognise a command by these bytes, so that they load its plugins only once.
-        self._setup = pickle.dumps(
-            _Setup(
-                store=type(store)(store.root.resolve(), ttl=store.leases.ttl),
-                origin=context.registry.origin,
-                data_root=context.data_root.resolve(),
-                device=context.device,
-                work=work,
+        self._setups = {
+            device: pickle.dumps(
+                _Setup(
+                    store=type(store)(store.root.resolve(), ttl=store.leases.ttl),
+                    origin=context.registry.origin,
+                    data_root=context.data_root.resolve(),
+                    device=device,
+                    work=work,
+                )
             )
-        )
+            for device in context.devices
+        }
         self._unstarted: Counter[str] = Counter()
         self._killed: dict[str, str] = {}
         """Messages for workers that were killed for their memory, by task."""
 
-    def pack(self, jobs: Sequence[Job]) -> Task:
-        """Return the jobs as a task to send."""
+    def pack(self, jobs: Sequence[Job], device: str = "") -> Task:
+        """Return the jobs as a task to send. device: of the worker; by default the first one."""
         name = f"{TASK_LEASE}{uuid.uuid4().hex}"
         # The inner part is read after the versions were compared, because its format may differ between versions.
-        packed = pickle.dumps((self._setup, list(jobs), self._limits))
+        packed = pickle.dumps((self._setups[device or self._context.device], list(jobs), self._limits))
         message = pickle.dumps((name, versions(jobs, self._context.registry), packed))
         return Task(name=name, jobs=jobs, message=message)
 
@@ -219,7 +222,7 @@ def _loaded(packed: bytes) -> tuple[Context, Work]:
     for entry in registry.entries.values():
         source_digest(entry.technique)  # now, before the file can change
     ProcessState(generators=True)  # the first call imports, which should not count as time of a job
-    context = Context(store=setup.store, registry=registry, data_root=setup.data_root, device=setup.device)
+    context = Context(store=setup.store, registry=registry, data_root=setup.data_root, devices=(setup.device,))
     return context, prepared(setup.work)
 
 

@@ -71,11 +71,16 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         # The order makes no difference.
         msgspec.structs.force_setattr(self, "milestones", tuple(sorted(self.milestones)))
 
-    def resolved(self) -> Recipe:
-        """Return the recipe with `precision` decided for this machine."""
+    def resolved(self, device: str = "cpu") -> Recipe:
+        """Return the recipe with `precision` decided for a device of this machine."""
         if self.precision != "auto":
             return self
-        return msgspec.structs.replace(self, precision="bf16" if native_bf16() else "fp32")
+        return msgspec.structs.replace(self, precision=decided(self.precision, device))
+
+
+def decided(precision: str, device: str) -> str:
+    """Return the precision that `auto` is on a device; others unchanged."""
+    return precision if precision != "auto" else "bf16" if native_bf16(device) else "fp32"
 
 
 def fields_switched_off(recipe: Recipe) -> dict[str, str]:
@@ -136,11 +141,14 @@ def recipe_spec(recipe: Recipe) -> dict[str, Any]:
 
 
 @cache
-def native_bf16() -> bool:
-    """Whether this machine multiplies bfloat16 natively: AVX512-BF16 or AMX, or a CUDA device. Needs no torch."""
-    # Ask the processor, because frameworks accept bf16 everywhere and emulate it, several times slower than fp32.
-    if Path("/proc/driver/nvidia/version").exists():
-        return True
+def native_bf16(device: str = "cpu") -> bool:
+    """Whether a device multiplies bfloat16 natively: a processor with AVX512-BF16 or AMX, or a GPU since Ampere."""
+    # Ask the hardware, because frameworks accept bf16 everywhere and emulate it, several times slower than fp32.
+    if device != "cpu":
+        import torch
+
+        # Where workers of other machines have the GPUs, this one may have none to ask.
+        return not torch.cuda.is_available() or torch.cuda.get_device_capability(device) >= (8, 0)
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:

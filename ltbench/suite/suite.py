@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import msgspec
 from msgspec import Meta
@@ -14,7 +14,7 @@ from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError, di
 from ltbench.executor import Techniques
 from ltbench.longtail import check_imbalance_factor
 from ltbench.suite.published import Claim, Combination, Reported, check_figures
-from ltbench.suite.recipe import Recipe, sweep_recipe
+from ltbench.suite.recipe import Recipe, decided, sweep_recipe
 from ltbench.suite.tuning import Tuning
 from ltbench.technique import allowed
 
@@ -140,6 +140,13 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def recipes(self) -> list[Recipe]:
         """Return the recipes of the suite: one, or those of its sweep."""
         return sweep_recipe(self.recipe, self.sweep)
+
+    def trained_on(self, device: str) -> Self:
+        """Return the suite with precision `auto` decided for a device of this machine."""
+        sweep = dict(self.sweep)
+        if "precision" in sweep:
+            sweep["precision"] = tuple(dict.fromkeys(decided(value, device) for value in sweep["precision"]))
+        return msgspec.structs.replace(self, recipe=self.recipe.resolved(device), sweep=sweep)
 
     def seed_pairs(self) -> list[tuple[int, int]]:
         """Return the seed pairs (subset seed, training seed) of every combination."""

@@ -80,12 +80,14 @@ class TrainedModel:
         ]
 
     @classmethod
-    def load(cls, folder: Path, registry: Techniques | None = None) -> TrainedModel:
-        """Read a model. Nothing is unpickled.
+    def load(cls, folder: Path, registry: Techniques | None = None, device: str = "cpu") -> TrainedModel:
+        """Read a model. Nothing is unpickled. device: where its networks run, by torch's name.
 
         Raises `DataError` if the folder is no model or is damaged, `PluginError` if a technique that builds a network or
         merges predictions is not installed in the revision that the model was trained with.
         """
+        import torch
+
         from ltbench.engine.model_networks import RunningNetwork, network_from
 
         description = read(folder)
@@ -97,7 +99,9 @@ class TrainedModel:
             network = network_from(
                 content, str(folder / member.weights), member.prefix, member.spec, member.counts, techniques, description.info
             )  # fmt: skip
-            networks.append(RunningNetwork(network, views, member.mean, member.deviation, member.spec))
+            networks.append(
+                RunningNetwork(network, views, member.mean, member.deviation, member.spec, torch.device(device))
+            )
         return cls(description, techniques, networks, _arrays(folder) if description.posthoc else {})
 
     @property
@@ -238,12 +242,13 @@ class TrainedModel:
         return found
 
 
-def load_model(path: str | Path) -> TrainedModel:
+def load_model(path: str | Path, device: str = "cpu") -> TrainedModel:
     """Return the model in a folder that `ltbench export-model` has written; `model(images)` classifies images.
 
+    device: where its networks run, `cpu` or `cuda`; only on the processor are the logits those of the evaluation to the bit.
     Raises `DataError` if the folder is no model or is damaged, `PluginError` if a technique is not installed.
     """
-    return TrainedModel.load(Path(path))
+    return TrainedModel.load(Path(path), device=device)
 
 
 def batches(pixels: Iterable[Any]) -> Iterator[Any]:

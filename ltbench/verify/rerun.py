@@ -9,12 +9,13 @@ import itertools
 import random
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from ltbench.core.devices import AUTO
 from ltbench.core.row_labels import BASELINE
 from ltbench.core.spec import Job, Spec, canonical, identity, predict_spec
 from ltbench.errors import PluginError
@@ -164,6 +165,11 @@ def drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
         chosen.append(by_id[key])
         times.update(left.pop(key))
     return chosen
+
+
+def device_of(records: Iterable[Record]) -> str:
+    """Return what records are to be rerun on, as for --device: what they were made on, if there is one kind."""
+    return "cpu" if all(record.environment.get("device", "cpu") == "cpu" for record in records) else AUTO
 
 
 def parts_of(record: Record) -> set[str]:

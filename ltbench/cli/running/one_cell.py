@@ -28,15 +28,9 @@ _WITHOUT_EFFECT = {
 """Options that select cells or limit a run."""
 
 
-def run_cell(
-    cell: str | None, places: Sequence[RecordsLocation], context: Context, executor: Executor, options: RunOptions,
-    *, as_json: bool,
-) -> int:  # fmt: skip
-    """Compute the cell unless the store has it, and print whether its numbers agree with the record. Writes no page."""
-    from ltbench.records.agreement import agreement
+def asked_record(cell: str | None, places: Sequence[RecordsLocation]) -> Record:
+    """Return the record of the cell that is asked for. Raises `UsageError` for options that have no effect on it."""
     from ltbench.records.locations import find_cell
-    from ltbench.running.progress import Progress
-    from ltbench.verify.rerun import retrain
 
     if cell is None:
         raise UsageError("--records needs --cell", fix="--cell ID")
@@ -46,7 +40,15 @@ def run_cell(
             raise UsageError(
                 f"{option} has no effect with --cell", why="the record specifies everything that the cell depends on"
             )
-    before = find_cell(cell, places).record
+    return find_cell(cell, places).record
+
+
+def run_cell(before: Record, context: Context, executor: Executor, options: RunOptions, *, as_json: bool) -> int:
+    """Compute the cell of a record unless the store has it, and print whether the numbers agree. Writes no page."""
+    from ltbench.records.agreement import agreement
+    from ltbench.running.progress import Progress
+    from ltbench.verify.rerun import retrain
+
     cached = context.store.status(before.id) == "ok"
     with Progress() as progress:
         after = retrain([before], context, executor, options, on_event=progress)[before.id]

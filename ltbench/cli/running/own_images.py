@@ -106,7 +106,7 @@ def suite_of(asked: Asked, datasets: Sequence[Dataset], context: Context) -> Sui
             *suite.techniques,
             *(one.label for kind in kinds for one in kind.by_costs(asked.costs)),
         ]
-    return changed(suite, **changes)
+    return changed(suite, **changes).trained_on(context.device)
 
 
 def _model(asked: Asked, suite: Suite, context: Context) -> str:
