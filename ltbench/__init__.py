@@ -1,7 +1,8 @@
 """ltbench: a benchmark of techniques for long-tailed image classification, alone and in combination.
 
 Plugin authors import from here: the base class of a stage, `Meta` for ranges of parameters, `hookimpl` for hooks.
-`load_model` loads a trained model that `ltbench export-model` has written.
+`load_model` loads a trained model that `ltbench export-model` has written; `long_tailed` returns the long-tailed subset of a data
+set, for training code of one's own.
 Attributes are imported on first access, so that `import ltbench` stays cheap.
 """
 
@@ -23,6 +24,7 @@ _HOMES = {
     "Tune": "ltbench.tune",
     "hookimpl": "ltbench.hookspecs",
     "load_model": "ltbench.trained_model.model",
+    "long_tailed": "ltbench.engine.long_tailed",
     **dict.fromkeys(
         (
             "Augment", "Auxiliary", "Branches", "Dataset", "DatasetInfo", "Ensemble", "Evidence", "Finetune", "Head", "Images", "LinearClassifier",
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from ltbench.data_report import Census as Census
     from ltbench.data_report import DataReport as DataReport
     from ltbench.data_report import SkippedFiles as SkippedFiles
+    from ltbench.engine.long_tailed import long_tailed as long_tailed
     from ltbench.executor import ExecutorOffer as ExecutorOffer
     from ltbench.hookspecs import hookimpl as hookimpl
     from ltbench.method import Method as Method
