@@ -10,6 +10,7 @@ import click
 
 from ltbench.cli.options import find_folder, leaderboards_option, metric_option
 from ltbench.cli.output import print_json, terminal_width
+from ltbench.cli.writing import readme_lock, writing
 from ltbench.errors import SuiteError, UsageError
 
 if TYPE_CHECKING:
@@ -69,9 +70,12 @@ def command(
     from ltbench.records.locations import pages
 
     if is_check or is_update:
-        paths = (publish.check if is_check else publish.update)(
-            leaderboards, readme, _refresh() if from_suites else None
-        )
+        refresh = _refresh() if from_suites else None
+        if is_check:
+            paths = publish.check(leaderboards, readme, refresh)
+        else:
+            with writing(*publish.folders(leaderboards), readme_lock(leaderboards)):
+                paths = publish.update(leaderboards, readme, refresh)
         if as_json:
             print_json({"current" if is_check else "changed": [str(path) for path in paths]})
         else:

@@ -10,6 +10,7 @@ import click
 
 from ltbench.cli.options import find_page, leaderboards_option, load_registry
 from ltbench.cli.output import print_json, print_table
+from ltbench.cli.writing import readme_lock, writing
 from ltbench.core.words import counted
 from ltbench.errors import CELLS_FAILED, DONE, UsageError
 from ltbench.technique import written
@@ -43,6 +44,34 @@ def command(
     never ranked together. Merging can add rows, factors and seeds to a page, but no data set, profile, model or recipe
     that its suite does not have. If the README has a table of the leaderboard, it is updated.
     """
+    from ltbench.leaderboard import publish
+    from ltbench.records.records_file import records_path
+
+    places = {str(place.path): place for place in (find_page(path, leaderboards) for path in paths)}
+    if any(_same(place.path, target) or _same(place.file, records_path(target)) for place in places.values()):
+        raise UsageError(f"{target} is the merge target", fix="remove it from PATH: its records are kept anyway")
+    preferred = None if prefer is None else _preferred(prefer, places, target, leaderboards)
+    with writing(target):
+        result, paths_written = _merge(places, target, preferred, with_verified=with_verified)
+    if _same(target.parent, leaderboards):
+        with writing(readme_lock(leaderboards)):
+            paths_written += publish.update_readme(target, leaderboards.parent / "README.md")
+    open_conflicts = [conflict for conflict in result.conflicts if preferred is None or not conflict.kept]
+    if as_json:
+        print_json({
+            "records": len(result.records_file.records), "added": result.added, "duplicates": result.duplicates,
+            "renewed": result.renewed, "withdrawn": len(result.records_file.withdrawn), "protocols": result.protocols,
+            "other_versions": result.other_versions, "conflicts": result.conflicts, "written": [str(p) for p in paths_written],
+        })  # fmt: skip
+    else:
+        _print(result, target)
+    return CELLS_FAILED if open_conflicts else DONE
+
+
+def _merge(
+    places: Mapping[str, RecordsLocation], target: Path, preferred: str | None, *, with_verified: bool
+) -> tuple[MergeResult, list[Path]]:
+    """Merge locations, by name, into a suite's folder; return what came of it and the files written."""
     from ltbench.cli.running.reproduce_command import with_records
     from ltbench.leaderboard import publish
     from ltbench.leaderboard.merge import merge_facts, merge_records_files
@@ -53,10 +82,6 @@ def command(
     from ltbench.records.verifications import FILE as VERIFIED
     from ltbench.records.verifications import read_verifications, write_verifications
 
-    places = {str(place.path): place for place in (find_page(path, leaderboards) for path in paths)}
-    if any(_same(place.path, target) or _same(place.file, records_path(target)) for place in places.values()):
-        raise UsageError(f"{target} is the merge target", fix="remove it from PATH: its records are kept anyway")
-    preferred = None if prefer is None else _preferred(prefer, places, target, leaderboards)
     mine = records_path(target)
     old = read_records_file(mine) if mine.exists() else records_file(())
     result = merge_records_files(old, {name: place.records_file() for name, place in places.items()}, prefer=preferred)
@@ -74,19 +99,7 @@ def command(
         known = [entry for folder in beside for entry in read_verifications(folder / VERIFIED)]
         target.mkdir(parents=True, exist_ok=True)
         write_verifications(target / VERIFIED, known)
-    paths_written, _ = publish.write_folder(target, facts, result.records_file)
-    if _same(target.parent, leaderboards):
-        paths_written += publish.update_readme(target, leaderboards.parent / "README.md")
-    open_conflicts = [conflict for conflict in result.conflicts if preferred is None or not conflict.kept]
-    if as_json:
-        print_json({
-            "records": len(result.records_file.records), "added": result.added, "duplicates": result.duplicates,
-            "renewed": result.renewed, "withdrawn": len(result.records_file.withdrawn), "protocols": result.protocols,
-            "other_versions": result.other_versions, "conflicts": result.conflicts, "written": [str(p) for p in paths_written],
-        })  # fmt: skip
-    else:
-        _print(result, target)
-    return CELLS_FAILED if open_conflicts else DONE
+    return result, publish.write_folder(target, facts, result.records_file)[0]
 
 
 def _refuse_other_boards(
