@@ -102,13 +102,6 @@ def write_tuning(path: Path, rows: Iterable[TunedRow]) -> None:
     write_atomic(path, encode(by_place.values()))
 
 
-def add_tuning(target: Path, sources: Iterable[Path]) -> None:
-    """Add the tuned rows of other folders to those of a folder, which stay where both have the same row."""
-    others = [row for folder in sources for row in read_tuning(folder / FILE)]
-    if others:
-        write_tuning(target / FILE, [*others, *read_tuning(target / FILE)])
-
-
 def read_tuning(path: Path) -> list[TunedRow]:
     """Return the lines of a file, none if there is no file. Raises `RecordError` naming the line."""
     if not path.is_file():
