@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ltbench.cli.bad_lines import skips_bad_lines
 from ltbench.cli.options import find_page, leaderboards_option
 from ltbench.cli.output import print_json, terminal_width
 from ltbench.costs import resolved
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--cells", is_flag=True, help="Show every run, not only the means.")
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, including every run.")
+@skips_bad_lines
 def command(what: tuple[str, ...], metric: str | None, cells: bool, leaderboards: Path, as_json: bool) -> None:
     """Compare two combinations of a suite, as its page compares them, or two sets of records, run by run.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ltbench.cli.bad_lines import skips_bad_lines
 from ltbench.cli.options import find_page, leaderboards_option, load_registry, plugin_options
 from ltbench.core.folders import store_root
 from ltbench.core.words import counted
@@ -34,6 +35,7 @@ _FORMATS = ("csv", "json", "parquet")
               help="Store with the predictions.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]")  # fmt: skip
 @leaderboards_option
 @plugin_options
+@skips_bad_lines
 def command(
     suite: str,
     form: Format | None,

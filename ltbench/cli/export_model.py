@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ltbench.cli.bad_lines import skips_bad_lines
 from ltbench.cli.options import data_root_option, leaderboards_option, load_registry, plugin_options, store_option
 from ltbench.cli.output import print_json, print_wrapped
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
+@skips_bad_lines
 def command(
     cell: str,
     folder: Path,

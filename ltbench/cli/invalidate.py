@@ -8,6 +8,7 @@ import click
 
 from ltbench.cli.options import leaderboards_option
 from ltbench.cli.output import print_json
+from ltbench.cli.writing import writing
 from ltbench.errors import UsageError
 
 
@@ -36,12 +37,13 @@ def command(cell: str, reason: str, by: str, records: Path | None, leaderboards:
     invalidation = invalidate(found.record, reason, by)
     written: list[Path] = []
     for place in found.places:
-        before = place.records_file()
-        after = records_file(before.all_records, [*before.invalidations, invalidation])
-        if place.kind == "suite":
-            written += publish.write_folder(place.path, publish.read_facts(place.path), after)[0]
-        else:
-            written.append(write_records_file(place.file, after))
+        with writing(place.path):
+            before = place.records_file()
+            after = records_file(before.all_records, [*before.invalidations, invalidation])
+            if place.kind == "suite":
+                written += publish.write_folder(place.path, publish.read_facts(place.path), after)[0]
+            else:
+                written.append(write_records_file(place.file, after))
     if as_json:
         print_json({"invalidation": invalidation, "written": [str(path) for path in written]})
     else:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ltbench.cli.bad_lines import skips_bad_lines
 from ltbench.cli.options import find_folder, leaderboards_option, metric_option
 from ltbench.cli.output import print_json, terminal_width
-from ltbench.errors import SuiteError, UsageError
+from ltbench.cli.writing import readme_lock, writing
+from ltbench.errors import CELLS_FAILED, DONE, RecordError, SuiteError, UsageError
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.publish import Refresh, SuiteFolder
@@ -42,15 +45,17 @@ if TYPE_CHECKING:
 )
 @metric_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@skips_bad_lines
 def command(
     suite: str | None, leaderboards: Path, readme: Path, is_check: bool, is_update: bool, from_suites: bool,
     as_json: bool, metric: str
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Print the leaderboard of SUITE, or all leaderboards: published ones first, then local ones.
 
     If SUITE is both published and local, the published one is printed; local/SUITE names the local one. --check and
     --update apply to published leaderboards. Only records below --leaderboards are read: no plugin, data set or store
     is needed. --update --from-suites updates pages after an edit of a suite file, without training.
+    What is printed leaves out malformed lines and names them; the exit code is then 1. --check and --update stop at them.
     """
     if is_check and is_update:
         raise UsageError("--check and --update cannot be combined", fix="use one of them")
@@ -66,22 +71,28 @@ def command(
             "--from-suites has no effect without --check or --update", fix="ltbench leaderboard --update --from-suites"
         )
     from ltbench.leaderboard import publish
+    from ltbench.records.lines import needing_all_lines
     from ltbench.records.locations import pages
 
     if is_check or is_update:
-        paths = (publish.check if is_check else publish.update)(
-            leaderboards, readme, _refresh() if from_suites else None
-        )
+        refresh = _refresh() if from_suites else None
+        with needing_all_lines():
+            if is_check:
+                paths = publish.check(leaderboards, readme, refresh)
+            else:
+                with writing(*publish.folders(leaderboards), readme_lock(leaderboards)):
+                    paths = publish.update(leaderboards, readme, refresh)
         if as_json:
             print_json({"current" if is_check else "changed": [str(path) for path in paths]})
         else:
             what = "up to date" if is_check else "updated"
             click.echo(f"1 file is {what}" if len(paths) == 1 else f"{len(paths)} files are {what}", err=True)
-        return
+        return DONE
     folders = [find_folder(suite, leaderboards)] if suite else [each.path for each in pages(leaderboards)]
     if not folders and not as_json:
         click.echo(f"no leaderboard in {leaderboards} yet; ltbench run creates one", err=True)
-    suites = [publish.load(folder, metric) for folder in folders]
+    suites = [publish.load(folders[0], metric)] if suite else _readable(folders, metric)
+    code = DONE if len(suites) == len(folders) else CELLS_FAILED
     if as_json:
         print_json(
             [
@@ -89,11 +100,25 @@ def command(
                 for each in suites
             ]
         )
-        return
+        return code
     for number, each in enumerate(suites):
         if not suite:
             click.echo("\n" * bool(number) + each.folder.relative_to(leaderboards).as_posix())
         click.echo(fitted_text(each), nl=False)
+    return code
+
+
+def _readable(folders: Iterable[Path], metric: str) -> list[SuiteFolder]:
+    """Return the pages that can be read; stderr names the others."""
+    from ltbench.leaderboard import publish
+
+    found = []
+    for folder in folders:
+        try:
+            found.append(publish.load(folder, metric))
+        except RecordError as error:
+            click.echo(f"left out: {error}", err=True)
+    return found
 
 
 def _refresh() -> Refresh:

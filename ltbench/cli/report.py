@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ltbench.cli.bad_lines import skips_bad_lines
 from ltbench.cli.options import find_folder, leaderboards_option, metric_option
 
 
@@ -20,6 +21,7 @@ from ltbench.cli.options import find_folder, leaderboards_option, metric_option
 )
 @leaderboards_option
 @metric_option
+@skips_bad_lines
 def command(suite: str, is_open: bool, output: Path | None, leaderboards: Path, metric: str) -> None:
     """Write the report of SUITE: one HTML file that works offline.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from ltbench.cli.bad_lines import skips_bad_lines
 from ltbench.cli.options import leaderboards_option, leaderboards_words, places_of, records_option
 from ltbench.cli.output import print_json
 from ltbench.core.folders import store_root
@@ -34,6 +35,7 @@ _SHARES = (0, 10, 25, 50, 75, 90, 100)
     "--log", "only_log", is_flag=True, help="Print only the output of its jobs and the traceback of its failure."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@skips_bad_lines
 def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool, as_json: bool) -> None:
     """Show the record of the cell whose id starts with ID: numbers, configuration, machine, plugins, log.
 

@@ -13,6 +13,7 @@ import msgspec
 
 from ltbench.cli.options import find_page, leaderboards_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
+from ltbench.cli.writing import writing
 from ltbench.core.devices import AUTO, devices_here
 from ltbench.core.folders import data_root as default_root
 from ltbench.core.words import counted
@@ -109,7 +110,10 @@ def command(
     verification = None
     if not failed and again:
         verification = _verification(examined, again, list(made.values()), drawn_with, tolerance)
-    written = None if dry else _write(place, verification, again)
+    written = None
+    if again and not dry and place.kind != "store":
+        with writing(place.path):
+            written = _write(place, verification, again)
     if as_json:
         print_json({
             "path": str(place.path), "records": len(examined.records), "sound": len(examined.sound),
@@ -192,8 +196,6 @@ def _write(place: RecordsLocation, verification: Verification | None, reruns: Se
     from ltbench.leaderboard import publish
     from ltbench.records.verifications import FILE, read_verifications, write_verifications
 
-    if place.kind == "store":
-        return None
     path = place.file.parent / FILE
     refuted = {rerun.id for rerun in reruns if not rerun.agrees}
     before = [entry for entry in read_verifications(path) if not refuted & entry.cells.keys()]

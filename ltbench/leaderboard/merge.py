@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,8 +15,11 @@ from ltbench.leaderboard.statistics.record_groups import group_records, other_im
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.columns import join_columns
 from ltbench.records.agreement import has_more_metrics, result_digest
+from ltbench.records.comparability import Component, Version
 from ltbench.records.record import Record
-from ltbench.records.records_file import RecordsFile, records_file
+from ltbench.records.records_file import Invalidation, RecordsFile, records_file
+from ltbench.registry.registry import Registry
+from ltbench.stages import STAGES
 from ltbench.suite.recipe import recipe_spec
 from ltbench.suite.suite import Suite
 
@@ -24,7 +27,7 @@ SuiteBoard = tuple[str, str, str, bytes]
 """Data set, profile, model and recipe: what a suite says of all its rows."""
 
 
-class Version(msgspec.Struct, frozen=True, kw_only=True):
+class CellVersion(msgspec.Struct, frozen=True, kw_only=True):
     """One version of the numbers of a cell, and the places that have it."""
 
     outcome: str
@@ -39,9 +42,18 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     imbalance_factor: float
     seed: int
-    versions: list[Version]
+    versions: list[CellVersion]
     kept: str
     """The outcome that was kept or preferred; empty if the cell is new and no place is preferred."""
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that is not merged, and why."""
+
+    place: str
+    id: str
+    label: str
+    why: str
 
 
 class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,22 +72,39 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     """Records that share a slot with another one, made with other revisions."""
     other_images: list[str]
     """Data sets that had other images in some places."""
+    proposed: list[tuple[str, Invalidation]]
+    """Place and withdrawal of cells that only that place withdraws."""
+    refused: list[Refusal]
+    """Records that would take the place of a row of the target."""
 
 
-def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, prefer: str | None = None) -> MergeResult:
+def merge_records_files(
+    old: RecordsFile,
+    new: Mapping[str, RecordsFile],
+    *,
+    prefer: str | None = None,
+    accept_withdrawals: bool = False,
+    installed: Mapping[Component, Version] | None = None,
+) -> MergeResult:
     """Merge records files; the order of the places does not matter.
 
-    old: the records of the target; new: those of the sources, by the name of their place. If numbers of a cell differ,
-    those of `prefer` are taken, else the old ones, else none. Of records with the same numbers the one with the lowest
-    digest is kept, of those that have the numbers of more metrics the fullest one, and numbers replace a failure.
+    old: the records of the target; new: those of the sources, by the name of their place. What the target has stays as it is, except
+    that numbers replace a failure. If numbers of a cell differ, those of `prefer` are taken, else the old ones, else none. Of new records
+    with the same numbers the one with the lowest digest is kept, of those that have the numbers of more metrics the fullest one.
+    accept_withdrawals: whether a source may withdraw cells of other places; installed: versions of techniques.
     """
-    places = {"": old, **new}
-    invalidations = [entry for place in places.values() for entry in place.invalidations]
-    # An invalidation of one place withdraws the record in all of them.
-    known = records_file([record for place in places.values() for record in place.all_records], invalidations).withdrawn
+    accepted, refused = {}, []
+    for name, place in new.items():
+        accepted[name], found = _without_usurpers(name, place, old.all_records, installed or {})
+        refused += found
+    places = {"": old, **accepted}
+    withdrawals = {name: place.invalidations for name, place in places.items() if not name or accept_withdrawals}
+    invalidations = [entry for entries in withdrawals.values() for entry in entries]
+    # An accepted invalidation withdraws the record in all places. Of the others, a place has left out what it withdraws.
+    everyone = {name: place.all_records if name in withdrawals else place.records for name, place in places.items()}
+    known = records_file([record for records in everyone.values() for record in records], invalidations).withdrawn
     everything = {
-        name: records_file(place.all_records, invalidations, withdrawn_elsewhere=known)
-        for name, place in places.items()
+        name: records_file(records, invalidations, withdrawn_elsewhere=known) for name, records in everyone.items()
     }
     by_cell: dict[str, dict[str, dict[str, Record]]] = {}
     for name in sorted(everything):
@@ -92,7 +121,7 @@ def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, pre
         if len(versions) > 1:
             conflicts.append(_conflict(versions, chosen))
         if chosen is not None:
-            kept.append(min(versions[chosen].values(), key=_fullest))
+            kept.append(_one_of(versions[chosen], prefer))
     before = {record.id: record for record in everything[""].records}
     withdrawn = [record for place in everything.values() for record in place.withdrawn]
     return MergeResult(
@@ -104,7 +133,65 @@ def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, pre
         protocols=sorted({record.protocol for record in kept}),
         other_versions=len(kept) - len({record.slot for record in kept}),
         other_images=other_images(group_records(kept)),
+        proposed=_proposed(kept, new, {each.digest for each in invalidations}),
+        refused=sorted(refused, key=lambda one: (one.place, one.id)),
     )
+
+
+def _one_of(same: Mapping[str, Record], prefer: str | None) -> Record:
+    """Return one of the records with the same numbers, by place: the preferred one, that of the target, or the fullest."""
+    for place in (prefer, ""):
+        if place is not None and place in same and (place == prefer or same[place].status == "ok"):
+            return same[place]
+    return min(same.values(), key=_fullest)
+
+
+def _proposed(
+    kept: Iterable[Record], new: Mapping[str, RecordsFile], known: Collection[str]
+) -> list[tuple[str, Invalidation]]:
+    by_id = {record.id: record for record in kept}
+    return [
+        (name, one)
+        for name, place in sorted(new.items())
+        for one in place.invalidations
+        if one.digest not in known and one.id in by_id and result_digest(by_id[one.id]) == one.outcome
+    ]
+
+
+def _without_usurpers(
+    name: str, place: RecordsFile, mine: Sequence[Record], installed: Mapping[Component, Version]
+) -> tuple[RecordsFile, list[Refusal]]:
+    """Return a place without the records that would take the place of rows of the target, and why each is left out.
+
+    A page shows the highest revision of a technique alone, so a record that claims one which nobody here knows would
+    hide all others.
+    """
+    known: dict[Component, Version] = {}
+    for record in mine:
+        for component, version in record.components.items():
+            known[component] = max(known.get(component, version), version)
+    for component, version in installed.items():
+        known[component] = max(known.get(component, version), version)
+    slots: dict[tuple[object, ...], list[Record]] = {}
+    for record in mine:
+        slots.setdefault(record.slot, []).append(record)
+    refused = []
+    for record in place.all_records:
+        newer = [(c, v) for c, v in record.components.items() if c in known and v > known[c]]
+        rivals = slots.get(record.slot, [])
+        if newer:
+            (stage, technique), (revision, distribution) = newer[0]
+            why = f"{stage} '{technique}' is revision {revision} of {distribution}, newer than or other than the one known here"
+        elif all(one.id != record.id for one in rivals) and any(one.components == record.components for one in rivals):
+            why = f"another training than that of the same row and seed, {rivals[0].id[:12]}"
+        else:
+            continue
+        refused.append(Refusal(place=name, id=record.id, label=record.label, why=why))
+    out = {one.id for one in refused}
+    if not out:
+        return place, []
+    left = records_file((one for one in place.all_records if one.id not in out), place.invalidations)
+    return left, refused
 
 
 def _numbers(record: Record) -> str:
@@ -144,7 +231,7 @@ def _conflict(versions: Mapping[str, Mapping[str, Record]], chosen: str | None) 
         imbalance_factor=record.setting.imbalance_factor,
         seed=record.setting.seed,
         versions=[
-            Version(outcome=number, top1=next(iter(by_place.values())).score(TOP1), places=sorted(by_place))
+            CellVersion(outcome=number, top1=next(iter(by_place.values())).score(TOP1), places=sorted(by_place))
             for number, by_place in sorted(versions.items())
         ],
         kept=chosen or "",
@@ -159,14 +246,28 @@ def _lowest(records: Iterable[Record]) -> list[Record]:
     return list(lowest.values())
 
 
+def installed_versions(registry: Registry) -> dict[Component, Version]:
+    """Return revision and distribution of each installed technique."""
+    return {
+        (stage, name): (technique.revision, registry.entry(name).distribution)
+        for stage in STAGES
+        for name, technique in registry.of(stage).items()
+    }
+
+
 def merge_facts(name: str, mine: SuiteFacts | None, theirs: Iterable[SuiteFacts]) -> SuiteFacts:
-    """Return the facts of a merged suite: the target's, else those of the sources if they agree; columns of all sides."""
-    sources = list(theirs)
-    columns = join_columns(() if mine is None else mine.columns, *(facts.columns for facts in sources))
+    """Return the facts of a merged suite: the target's alone, or of a new page those of the sources if they agree.
+
+    No command is among the latter: it is made anew, or left out.
+    """
     if mine is not None:
-        return msgspec.structs.replace(mine, columns=columns)
+        return mine
+    sources = list(theirs)
+    columns = join_columns(*(facts.columns for facts in sources))
     seeds = tuple(sorted({pair for facts in sources for pair in facts.seeds}))
-    alike = [msgspec.structs.replace(facts, seeds=seeds, unfinished=0, columns=columns) for facts in sources]
+    alike = [
+        msgspec.structs.replace(facts, command="", seeds=seeds, unfinished=0, columns=columns) for facts in sources
+    ]
     agree = alike and all(facts == alike[0] for facts in alike)
     return alike[0] if agree else SuiteFacts(name=name, columns=columns)
 

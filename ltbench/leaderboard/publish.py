@@ -17,7 +17,7 @@ import msgspec
 
 from ltbench.columns import Column
 from ltbench.core.generated_files import diff_text, display_path, read_text, splice
-from ltbench.errors import OutOfDate, RecordError, UnknownName
+from ltbench.errors import OutOfDate, UnknownName
 from ltbench.leaderboard.figures import FOLDER, place_figures
 from ltbench.leaderboard.figures.canvas import is_current, svg
 from ltbench.leaderboard.file_forms import EFFECTS, SHEET, reformed_records, tables_there, with_forms
@@ -37,6 +37,7 @@ from ltbench.leaderboard.tables.csv import effects_csv, table_csv
 from ltbench.leaderboard.tables.published_rows import with_published
 from ltbench.leaderboard.tables.table import Board, make_boards
 from ltbench.leaderboard.tuned_rows import with_tuned_rows
+from ltbench.records.json_file import read_json
 from ltbench.records.locations import published
 from ltbench.records.merging import merge
 from ltbench.records.record import Record, sort_key
@@ -142,10 +143,7 @@ def read_facts(folder: Path) -> SuiteFacts:
     path = folder / FACTS
     if not path.exists():
         return SuiteFacts(name=folder.name)
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=SuiteFacts)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecordError("the facts of a suite cannot be read", where=str(path), why=str(error)) from None
+    return read_json(path, SuiteFacts, "the facts of a suite cannot be read")
 
 
 def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> SuiteFolder:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 import msgspec
 
 from ltbench.records.comparability import TUNED
 from ltbench.records.record import Record
-from ltbench.records.search_file import FILE, Searched, read_search, write_search
+from ltbench.records.search_file import Searched
 
 
 def with_cells_of_page(searched: Searched, records: Iterable[Record]) -> Searched:
@@ -34,10 +33,3 @@ def with_cells_of_page(searched: Searched, records: Iterable[Record]) -> Searche
         rows.append(msgspec.structs.replace(row, cells=cells))
     total = max(searched.cells, min(sum(row.cells for row in rows), searched.all_cells))
     return msgspec.structs.replace(searched, rows=rows, cells=total)
-
-
-def add_search(target: Path, sources: Iterable[Path]) -> None:
-    """Copy the search of other folders to a folder: of several, that which ran most cells."""
-    found = [one for folder in sources if (one := read_search(folder / FILE)) is not None]
-    if found:
-        write_search(target / FILE, max(found, key=lambda one: one.cells))

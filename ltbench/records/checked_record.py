@@ -9,8 +9,9 @@ import msgspec
 
 from ltbench.core.spec import identity, label_of
 from ltbench.errors import RecordError
-from ltbench.records.lines import RESTORE
-from ltbench.records.record import Record, decoded, validate
+from ltbench.records import shape
+from ltbench.records.lines import RESTORE, UNPARSABLE, check_length
+from ltbench.records.record import Record, decoded, plain_values, unknown_field_error, validate
 from ltbench.stages import NETWORK_STAGES, TRAINING_STAGES
 
 
@@ -59,11 +60,19 @@ def parsed_record(line: bytes, where: str) -> Record | None:
 
     Numbers per class are not made on the way, which is what takes most of the time of `checked_record`.
     """
+    check_length(line, where)
     try:
         record = decoded(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNPARSABLE:
         return None
-    return checked_record(record, where)
+    if shape.may_have_controls(line) and (field := shape.control_field(msgspec.json.decode(line))):
+        raise RecordError(f"a record has control characters in {field}", where=where, fix=RESTORE)
+    try:
+        return checked_record(record, where)
+    except RecordError as error:
+        # A field that no version before this one has makes the digest differ.
+        field = shape.unknown_field(msgspec.json.decode(line), plain_values(record))
+        raise (unknown_field_error(field, where) if field else error) from None
 
 
 def checked_record(raw: Mapping[str, Any] | Record, where: str = "") -> Record:

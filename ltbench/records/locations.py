@@ -11,7 +11,7 @@ import msgspec
 
 from ltbench.core import compressed_file
 from ltbench.errors import RecordError, UnknownName, UsageError, nearest
-from ltbench.records.lines import read_lines
+from ltbench.records.lines import parsed_lines, read_lines
 from ltbench.records.record import Record
 from ltbench.records.records_file import (
     FILE,
@@ -56,7 +56,7 @@ class RecordsLocation(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises `RecordError` naming file, line and field.
         """
-        entries = (parse_line(text, where) for where, text in self.lines())
+        entries = parsed_lines(self.lines(), parse_line)
         return of_entries(one for one in entries if not (isinstance(one, Record) and one.is_partial))
 
 
@@ -151,8 +151,8 @@ def find_cell(beginning: str, among: Sequence[RecordsLocation]) -> FoundCell:
     invalidations: list[Invalidation] = []
     for place in among:
         # Only lines with a matching id are parsed, so that a damaged record does not block others.
-        for where, text in place.lines(asked):
-            match parse_line(text, where):
+        for entry in parsed_lines(place.lines(asked), parse_line):
+            match entry:
                 case Record() as record if record.id.startswith(asked):
                     hits.append((place, record))
                 case Invalidation() as one if one.id.startswith(asked):

@@ -12,21 +12,26 @@ Records of earlier versions have lists whatever the number of classes; they are 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from ltbench.confusion import Confusion
 from ltbench.core.spec import canonical
+from ltbench.records import shape
 from ltbench.records.packed import Number, pack, pack_numbers, unpack, unpack_numbers
 
 READABLE: Final = 20
 """Largest number of classes whose numbers are stored as lists."""
 DIGESTED: Final = 1_000
 """Largest number of classes whose confusion matrix enters the result digest row by row, as all did in earlier versions."""
+MOST_IMAGES: Final = 10**9 - 1
+"""Most images of a pair of classes, so that no sum overflows."""
+_NO_COUNT = re.compile(rb"[0-9]{10}|[\[,]0[0-9]")
 _NONE = Raw(b"[]")
 _DIGITS = b"0123456789"
 
@@ -39,15 +44,15 @@ _FOLLOWING: Final[Mapping[str, Callable[[Confusion], list[Any]]]] = {
 }
 """What is written in place of numbers that are these, bit by bit."""
 
-Stored = list[Number] | str
+Stored = Annotated[list[shape.Number], Meta(max_length=shape.CLASSES)] | shape.Packed
 
 
 class _Pairs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A packed confusion matrix."""
 
-    classes: int
-    gaps: str
-    images: str
+    classes: Annotated[int, Meta(ge=1, le=shape.CLASSES)]
+    gaps: shape.Packed
+    images: shape.Packed
 
 
 class PerClass(Mapping[str, list[Number]]):
@@ -77,8 +82,10 @@ class PerClass(Mapping[str, list[Number]]):
 class Numbers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """The numbers of a cell on the images of one split."""
 
-    metrics: dict[str, Number] = {}
-    stored_per_class: dict[str, Stored] = msgspec.field(default_factory=dict, name="per_class")
+    metrics: shape.Metrics = {}
+    stored_per_class: Annotated[dict[shape.Key, Stored], Meta(max_length=1000)] = msgspec.field(
+        default_factory=dict, name="per_class"
+    )
     stored_confusion: Raw = msgspec.field(default=_NONE, name="confusion")
     """JSON: rows, or `_Pairs`."""
 
@@ -115,12 +122,15 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         except ValueError as error:
             return f"{prefix}confusion {error}"
         for name, values in self.stored_per_class.items():
-            if classes and isinstance(values, str) and values in _FOLLOWING:
-                continue
-            try:
-                many = len(values if isinstance(values, list) else unpack(values))
-            except ValueError as error:
-                return f"{prefix}per_class.{name}: {error}"
+            if isinstance(values, str):
+                if classes and values in _FOLLOWING:
+                    continue
+                try:
+                    many = _packed_numbers(values, classes or shape.CLASSES)
+                except ValueError as error:
+                    return f"{prefix}per_class.{name}: {error}"
+            else:
+                many = len(values)
             if classes and many != classes:
                 return f"{prefix}per_class.{name} has {many} numbers for {classes} classes"
         return ""
@@ -183,13 +193,23 @@ def _packed(confusion: Confusion) -> _Pairs:
     return _Pairs(classes=confusion.classes, gaps=pack(gaps), images=pack(confusion.images))
 
 
+def _packed_numbers(text: str, most: int) -> int:
+    """Return how many numbers per class a text has. Raises `ValueError` if one is infinite or too large."""
+    import numpy as np
+
+    found = unpack(text, most)
+    if not (np.isnan(found) | (np.abs(found) <= shape.LARGEST)).all():
+        raise ValueError("a number is infinite or too large")
+    return len(found)
+
+
 def _unpacked(stored: _Pairs) -> Confusion:
     """Return a packed confusion matrix. Raises `ValueError` if it is not one."""
     import numpy as np
 
     gaps, images = unpack(stored.gaps), unpack(stored.images)
     confusion = Confusion(stored.classes, np.cumsum(gaps + 1) - 1, images)
-    if not confusion.is_sound:
+    if not confusion.is_sound or (images > MOST_IMAGES).any():
         raise ValueError(f"is not a list of pairs of {stored.classes} classes with the images of each")
     return confusion
 
@@ -215,6 +235,8 @@ def _square(text: bytes) -> int:
     """
     frame = text.translate(None, _DIGITS)
     classes = frame.find(b"]") - 1
+    if _NO_COUNT.search(text):
+        return 0
     # A row without a number has the frame of a row with one.
     return classes if classes > 0 and frame == _frame(classes) and text != frame else 0
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Number = int | float | None
 _BYTES: Final = {"u1": 1, "u2": 2, "u4": 4, "u8": 8, "i8": 8, "f8": 8}
 _LEVEL = 9
+MOST: Final = 4_000_000
+"""Most numbers of one text: pairs of classes that occur among as many test images."""
 
 
 def pack(numbers: NDArray[Any]) -> str:
@@ -42,8 +44,11 @@ def pack(numbers: NDArray[Any]) -> str:
     return f"{kind}:{base64.b64encode(packer.compress(content) + packer.flush()).decode()}"
 
 
-def unpack(text: str) -> NDArray[Any]:
-    """Return the numbers of a text, int64 or float64 [N]. Raises `ValueError` if it is not one."""
+def unpack(text: str, most: int = MOST) -> NDArray[Any]:
+    """Return the numbers of a text, int64 or float64 [N]. Raises `ValueError` if it is not one, or has more than `most`.
+
+    No more than that is decompressed: a text of one megabyte may be one of a gigabyte of zeros.
+    """
     import numpy as np
 
     kind, _, data = text.partition(":")
@@ -51,9 +56,14 @@ def unpack(text: str) -> NDArray[Any]:
     if size is None:
         raise ValueError(f"'{kind[:20]}' is not a type of packed numbers")
     try:
-        content = zlib.decompress(base64.b64decode(data, validate=True))
-    except (binascii.Error, zlib.error) as error:
+        unpacker = zlib.decompressobj()
+        content = unpacker.decompress(base64.b64decode(data, validate=True), most * size + 1)
+    except (binascii.Error, zlib.error, ValueError) as error:
         raise ValueError(f"packed numbers cannot be read: {error}") from None
+    if len(content) > most * size:
+        raise ValueError(f"packed numbers are more than {most:,}")
+    if not unpacker.eof:
+        raise ValueError("packed numbers are truncated")
     if len(content) % size:
         raise ValueError(f"packed numbers have {len(content)} bytes, which is no multiple of {size}")
     if kind in ("i8", "f8"):

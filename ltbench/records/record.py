@@ -9,22 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from ltbench.columns import BALANCED, CLASS_ACCURACY, HELD_OUT
 from ltbench.core import checksums
 from ltbench.core.row_labels import row_label
-from ltbench.core.spec import Spec, canonical, is_partial
+from ltbench.core.spec import canonical, is_partial
 from ltbench.costs import is_cost, mean_cost
 from ltbench.errors import RecordError
-from ltbench.records import comparability
+from ltbench.records import comparability, shape
 from ltbench.records.comparability import ROW_STAGES, BoardKey
 from ltbench.records.lines import RESTORE
 from ltbench.records.numbers import Numbers, stored_fields
-from ltbench.records.packed import Number
-from ltbench.stages import TECHNIQUE_STAGES
+from ltbench.stages import STAGES, TECHNIQUE_STAGES
 
 SCHEMAS: Final = (1, 2)
 """2 for records with packed numbers, which older versions of ltbench cannot read; the others remain readable to them."""
@@ -35,60 +35,60 @@ _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The setting of a cell; techniques are written as on a command line."""
 
-    dataset: str
-    profile: str
-    imbalance_factor: float
-    model: str
-    subset_seed: int
-    seed: int
+    dataset: shape.Label
+    profile: shape.Label
+    imbalance_factor: Annotated[float, Meta(ge=1, le=1e9)]
+    model: shape.Label
+    subset_seed: shape.Seed
+    seed: shape.Seed
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The origin of a technique; `source` is a digest of the code that defines it."""
 
-    name: str
-    stage: str
-    distribution: str
-    version: str
-    revision: int
-    source: str = ""
+    name: shape.Key
+    stage: shape.Key
+    distribution: shape.Key
+    version: shape.Key
+    revision: shape.Revision
+    source: shape.Key | Literal[""] = ""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why a cell has no numbers: `job` is the key of the job that failed, `log` its traceback."""
 
-    type: str
-    message: str
-    job: str = ""
-    log: str = ""
+    type: shape.Key
+    message: shape.Text
+    job: shape.Digest = ""
+    log: shape.Text = ""
 
 
 class Record(Numbers, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """The record of one cell, with its numbers on test images. Metrics are fractions, `None` where undefined; times are seconds."""
 
     schema: Literal[1, 2] = 1
-    id: str
+    id: shape.Id
     status: Literal["ok", "failed"]
-    protocol: str
-    spec: Spec
-    fits: list[Spec]
+    protocol: shape.Key
+    spec: shape.CellSpec
+    fits: Annotated[list[shape.FitSpec], Meta(min_length=1, max_length=1000)]
     """The spec of each member's fit, in the order of `spec["members"]`."""
     setting: Setting
-    combination: dict[str, str | None]
+    combination: Annotated[dict[shape.Key, shape.Label | None], Meta(max_length=100)]
     """Stage -> technique as written on a command line; `None` for the stage's baseline."""
-    recipe: Spec
+    recipe: shape.RecipeSpec
     held_out: Numbers | msgspec.UnsetType = msgspec.UNSET
     """The same numbers on the held-out images; omitted if none are held out."""
-    data: Spec = msgspec.field(default_factory=dict)
-    cost: dict[str, Number] = msgspec.field(default_factory=dict)
-    environment: Spec = msgspec.field(default_factory=dict)
-    plugins: list[Provenance] = msgspec.field(default_factory=list)
-    curve: Spec = msgspec.field(default_factory=dict)
-    notes: list[str] = msgspec.field(default_factory=list)
+    data: shape.DataSpec = msgspec.field(default_factory=dict)
+    cost: shape.Metrics = msgspec.field(default_factory=dict)
+    environment: shape.Environment = msgspec.field(default_factory=dict)
+    plugins: Annotated[list[Provenance], Meta(max_length=1000)] = msgspec.field(default_factory=list)
+    curve: shape.CurveSpec = msgspec.field(default_factory=dict)
+    notes: Annotated[list[shape.Line], Meta(max_length=1000)] = msgspec.field(default_factory=list)
     error: Failure | None = None
-    failed_metrics: dict[str, Failure] | msgspec.UnsetType = msgspec.UNSET
+    failed_metrics: Annotated[dict[shape.Key, Failure], Meta(max_length=1000)] | msgspec.UnsetType = msgspec.UNSET
     """Why metrics of a successful cell have no numbers, by name of the metric; omitted if none failed."""
-    digest: str = ""
+    digest: shape.Digest = ""
     """SHA-256 over the canonical JSON of the record with an empty digest, first 32 hex digits."""
 
     @cached_property
@@ -220,11 +220,29 @@ def _convert(record: Mapping[str, Any], where: str) -> Record:
             where=where,
             fix="use the version of ltbench that created it, or remove the record and run the suite again",
         )
+    text = msgspec.json.encode(record)
+    place = where or f"cell {record.get('id', 'without id')}"
     try:
-        return decoded(msgspec.json.encode(record))
-    except msgspec.ValidationError as error:
-        where = where or f"cell {record.get('id', 'without id')}"
-        raise RecordError("a record does not follow the schema", where=where, why=str(error), fix=RESTORE) from None
+        made = decoded(text)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise RecordError("a record does not follow the schema", where=place, why=str(error), fix=RESTORE) from None
+    # Decoding drops keys that it does not know.
+    parts = [(name, record[name], getattr(made, name)) for name in ("spec", "fits", "data", "curve") if name in record]
+    for name, raw, known in parts:
+        if canonical(raw) != canonical(known):
+            field = shape.unknown_field(msgspec.json.decode(canonical(raw)), known, f"{name}.")
+            raise unknown_field_error(field or name, place)
+    return made
+
+
+def unknown_field_error(field: str, where: str) -> RecordError:
+    """Return the error of a record with a field that this version does not know."""
+    return RecordError(
+        f"a record has the unknown field '{field}'",
+        where=where,
+        why="it was changed, or created by another version of ltbench",
+        fix="use the version of ltbench that created it, or remove the record",
+    )
 
 
 def decoded(text: bytes) -> Record:
@@ -244,16 +262,22 @@ def _schema_of(record: Record) -> int:
 
 def _problem(record: Record) -> str:
     """Return a problem that the schema cannot express; empty if there is none."""
-    if not math.isfinite(record.setting.imbalance_factor) or record.setting.imbalance_factor < 1:
-        return f"setting.imbalance_factor is {record.setting.imbalance_factor}; expected 1 or more"
-    if unknown := sorted(set(record.combination) - set(TECHNIQUE_STAGES)):
-        return f"combination names {', '.join(unknown)}, which is not a stage"
+    for field, stages in (("combination", record.combination.keys() - set(TECHNIQUE_STAGES)),
+                          ("plugins", {one.stage for one in record.plugins} - STAGES.keys())):  # fmt: skip
+        if stages:
+            return f"{field} names {', '.join(sorted(stages))}, which is not a stage"
     if (record.status == "failed") != (record.error is not None):
         return f"status is '{record.status}' but error is {'missing' if record.error is None else 'set'}"
     if record.held_out is not msgspec.UNSET and not any("held_out" in fit.get("data", {}) for fit in record.fits):
         return "it has held-out numbers, but no fit holds images out"
     if "splits" in record.spec and (record.metrics or record.per_class or record.has_confusion):
         return "it is a trial on held-out images, but has numbers on test images"
+    if found := shape.problem(record.data, record.curve, record.fits):
+        return found
+    return _numbers_problem(record)
+
+
+def _numbers_problem(record: Record) -> str:
     held_out = "" if record.held_out is msgspec.UNSET else record.held_out.problem("held_out.")
     schema = _schema_of(record)
     other = f"schema is {record.schema}, but a record {'with' if schema > 1 else 'without'} packed numbers has {schema}"

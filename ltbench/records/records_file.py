@@ -15,9 +15,10 @@ import msgspec
 from ltbench.core import compressed_file
 from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
+from ltbench.records import shape
 from ltbench.records.agreement import result_digest, same_results
 from ltbench.records.checked_record import checked_record, parsed_record
-from ltbench.records.lines import parse_object, read_lines
+from ltbench.records.lines import parse_object, parsed_lines, read_lines
 from ltbench.records.record import Record, sealed, sort_key
 from ltbench.records.written_files import write_atomic
 
@@ -30,13 +31,13 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     schema: Literal[1] = 1
     kind: Literal["invalidation"] = "invalidation"
-    id: str
+    id: shape.Id
     """Id of the cell."""
-    outcome: str
+    outcome: shape.Digest
     """`result_digest` of the withdrawn record."""
-    reason: str
-    by: str = ""
-    digest: str = ""
+    reason: shape.Line
+    by: shape.Line = ""
+    digest: shape.Digest = ""
     """SHA-256 over the canonical JSON of the invalidation with an empty digest, first 32 hex digits."""
 
 
@@ -99,8 +100,8 @@ def invalidate(record: Record, reason: str, by: str = "") -> Invalidation:
 
 
 def read_records_file(path: Path) -> RecordsFile:
-    """Read and check every line of a records file. Raises `RecordError` naming file, line and field."""
-    return of_entries(parse_line(text, where) for where, text in read_lines(path))
+    """Read and check every line of a records file. Raises `RecordError` naming file, line and field (`parsed_lines`)."""
+    return of_entries(parsed_lines(read_lines(path), parse_line))
 
 
 def of_entries(entries: Iterable[Record | Invalidation]) -> RecordsFile:
@@ -124,6 +125,8 @@ def _checked(raw: dict[str, Any], where: str) -> Invalidation:
         invalidation = msgspec.convert(raw, Invalidation)
     except msgspec.ValidationError as error:
         raise RecordError("an invalidation does not follow the schema", where=where, why=str(error)) from None
+    if field := shape.control_field(raw):
+        raise RecordError(f"an invalidation has control characters in {field}", where=where)
     if sealed(invalidation).digest != invalidation.digest:
         raise RecordError("an invalidation was changed after it was created: its digest does not match", where=where)
     return invalidation

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
-from ltbench.errors import RecordError
+from ltbench.records import shape
+from ltbench.records.json_file import read_json
 from ltbench.records.written_files import write_atomic
 
 FILE: Final = "search.json"
@@ -18,14 +20,14 @@ State = Literal["in the lead", "surely worse", "stopped half-way", "failed", "un
 class SearchedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A combination of a search."""
 
-    combination: str
+    combination: shape.Label
     """As the page writes it."""
-    board: str
+    board: shape.Label
     """Data set, profile and model."""
     state: State
-    cells: int
+    cells: shape.Count
     """Its cells that were run, also those that failed."""
-    why: str = ""
+    why: shape.Line = ""
     is_best: bool = False
     """Whether the search recommends it: the best of those that were run, as far as the search knows."""
 
@@ -36,20 +38,20 @@ class Searched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     schema: Literal[1] = 1
     on: Literal["test", "held_out"]
     """The images on which rows were compared."""
-    metric: str
-    rounds: int
-    cells: int
+    metric: shape.Label
+    rounds: shape.Count
+    cells: shape.Count
     """Cells that were run."""
-    all_cells: int
+    all_cells: shape.BigCount
     """Cells of all combinations, also those left out of the comparison, at all factors with all seeds."""
-    passes: float
+    passes: shape.BigReal
     """Cost of the cells that were run, in forward passes of an image, with shared trainings."""
-    ended: str
+    ended: shape.Line
     """Why the search ended."""
-    halves: str = ""
+    halves: shape.Line = ""
     """What was found about short trainings; empty if it was not tried."""
-    rows: list[SearchedRow]
-    beyond: int = 0
+    rows: Annotated[list[SearchedRow], Meta(max_length=1_000_000)]
+    beyond: shape.BigCount = 0
     """Combinations of the suite beyond those that a search takes, which are the simple ones."""
 
 
@@ -62,7 +64,4 @@ def read_search(path: Path) -> Searched | None:
     """Return what a search has run; None if there is no file. Raises `RecordError` naming the file."""
     if not path.is_file():
         return None
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Searched)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecordError("what a search has run cannot be read", where=str(path), why=str(error)) from None
+    return read_json(path, Searched, "what a search has run cannot be read")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
-from ltbench.core.spec import Spec, canonical
+from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
-from ltbench.records.lines import parse_object, read_lines
+from ltbench.records import shape
+from ltbench.records.lines import parse_object, parsed_lines, read_lines
 from ltbench.records.written_files import write_atomic
 
 FILE: Final = "tuning.jsonl"
@@ -20,11 +22,11 @@ FILE: Final = "tuning.jsonl"
 class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One trial of a row."""
 
-    values: dict[str, float | int | str | bool]
+    values: Annotated[dict[shape.Key, float | shape.Integer | shape.Label | bool], Meta(max_length=100)]
     """The value of each hyper-parameter: `lr`, `focal.gamma`; empty for the defaults."""
-    cells: list[str]
+    cells: Annotated[list[shape.Id], Meta(max_length=10_000)]
     """Its cells, one for each pair of seeds."""
-    score: float | None
+    score: shape.Number
     """The metric on held-out images, the mean over these cells; None if one failed."""
 
 
@@ -32,32 +34,32 @@ class TunedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How a row was tuned at one imbalance factor, and the cells with the chosen values."""
 
     schema: Literal[1] = 1
-    dataset: str
-    profile: str
-    model: str
-    imbalance_factor: float
-    tuned_at: float
+    dataset: shape.Label
+    profile: shape.Label
+    model: shape.Label
+    imbalance_factor: Annotated[float, Meta(ge=1, le=1e9)]
+    tuned_at: Annotated[float, Meta(ge=1, le=1e9)]
     """The imbalance factor of the trials."""
-    combination: dict[str, str | None]
+    combination: Annotated[dict[shape.Key, shape.Label | None], Meta(max_length=100)]
     """Stage -> technique, with the parameters of the suite."""
-    recipe: Spec
+    recipe: shape.RecipeSpec
     """The recipe of the suite."""
-    metric: str
+    metric: shape.Label
     """The number of a record by which trials are compared, such as `held_out.balanced_accuracy`."""
     higher_is_better: bool = True
-    held_out: float | str
+    held_out: float | shape.Label
     """What was held out, as in the spec of the data."""
-    sampler: str
-    asked: int
+    sampler: shape.Label
+    asked: shape.Count
     """Trials that the suite asks for; a space with fewer values has fewer."""
-    trials: list[Trial]
-    chosen: int
+    trials: Annotated[list[Trial], Meta(min_length=1, max_length=100_000)]
+    chosen: shape.Count
     """Index of the best trial."""
-    cells: list[str]
+    cells: Annotated[list[shape.Id], Meta(max_length=10_000)]
     """The cells with the chosen values, which train on what all rows of the suite do: one for each pair of seeds."""
-    passes: float
+    passes: shape.BigReal
     """Cost of the trials without sharing, in forward passes of an image."""
-    passes_of_row: float
+    passes_of_row: shape.BigReal
     """The same of the cells with the default values."""
 
     @property
@@ -100,24 +102,21 @@ def write_tuning(path: Path, rows: Iterable[TunedRow]) -> None:
     write_atomic(path, encode(by_place.values()))
 
 
-def add_tuning(target: Path, sources: Iterable[Path]) -> None:
-    """Add the tuned rows of other folders to those of a folder, which stay where both have the same row."""
-    others = [row for folder in sources for row in read_tuning(folder / FILE)]
-    if others:
-        write_tuning(target / FILE, [*others, *read_tuning(target / FILE)])
-
-
 def read_tuning(path: Path) -> list[TunedRow]:
     """Return the lines of a file, none if there is no file. Raises `RecordError` naming the line."""
     if not path.is_file():
         return []
-    rows = []
-    for where, line in read_lines(path):
-        try:
-            row = msgspec.convert(parse_object(line, where), TunedRow)
-        except msgspec.ValidationError as error:
-            raise RecordError("a tuned row does not follow the schema", where=where, why=str(error)) from None
-        if found := problem(row):
-            raise RecordError(f"a tuned row is malformed: {found}", where=where)
-        rows.append(row)
-    return rows
+    return list(parsed_lines(read_lines(path), _row))
+
+
+def _row(line: bytes, where: str) -> TunedRow:
+    raw = parse_object(line, where)
+    try:
+        row = msgspec.convert(raw, TunedRow)
+    except msgspec.ValidationError as error:
+        raise RecordError("a tuned row does not follow the schema", where=where, why=str(error)) from None
+    if found := problem(row):
+        raise RecordError(f"a tuned row is malformed: {found}", where=where)
+    if field := shape.control_field(raw):
+        raise RecordError(f"a tuned row has control characters in {field}", where=where)
+    return row

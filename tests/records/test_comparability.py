@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from synthetic import boards, identified, raw, read_jsonl, record
 
+from ltbench.errors import RecordError
 from ltbench.leaderboard.statistics.record_groups import distinguishing_names, group_records
-from ltbench.records.comparability import MAY_DIFFER
+from ltbench.records.comparability import MAY_DIFFER, board_key
 from ltbench.records.record import Record
 
 
@@ -57,7 +58,25 @@ def test_every_part_of_identity_is_in_the_key_or_said_to_differ() -> None:
     assert {".".join(path) for path in paths if place_of(path, IN_THE_KEY | set(MAY_DIFFER)) is None} == set()
 
 
-@pytest.mark.parametrize("path", sorted(leaves(PUBLISHED[0].fits[0], "fit")), ids=".".join)
+def other(value: object) -> object:
+    """Return another value of the same kind."""
+    match value:
+        case str():
+            return f"{value}_changed"
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case dict():
+            return value | {"changed": 1}
+        case list():
+            return [*value, value[-1]]
+        case _:
+            return {"ensemble": technique(1), "number": 1}
+
+
+# Its kind is the same for every fit.
+@pytest.mark.parametrize("path", sorted(set(leaves(PUBLISHED[0].fits[0], "fit")) - {("fit", "kind")}), ids=".".join)
 def test_a_change_of_the_identity_changes_the_board_unless_rows_may_differ_in_it(path: tuple[str, ...]) -> None:
     before = PUBLISHED[0]
     made = raw()
@@ -66,7 +85,7 @@ def test_a_change_of_the_identity_changes_the_board_unless_rows_may_differ_in_it
     inner = made["fits"][0]  # type: ignore[index]
     for key in path[1:-1]:
         inner = inner[key]
-    inner[path[-1]] = "changed"
+    inner[path[-1]] = other(inner[path[-1]])
     made["protocol"] = made["fits"][0]["protocol"]  # type: ignore[index]
     after = identified(made)
     labels_differ = path[1] == "model"  # compared by its label in the setting, and by component
@@ -76,8 +95,18 @@ def test_a_change_of_the_identity_changes_the_board_unless_rows_may_differ_in_it
 
 
 def test_a_part_of_identity_that_nobody_has_classified_is_in_the_key() -> None:
-    assert changed("held_out", value=0.1).board != record().board
-    assert changed("data", "held_out", value=0.1).board != record().board
+    one = record()
+    new = [one.fits[0] | {"new": 0.1}]
+    assert board_key("ltb1", ("a", "b", "c"), {}, one.spec, new) != board_key(
+        "ltb1", ("a", "b", "c"), {}, one.spec, one.fits
+    )
+    assert changed("data", "held_out", value=0.1).board != one.board
+
+
+def test_a_field_that_the_schema_of_specs_lacks_is_named() -> None:
+    for path in (("new",), ("data", "new"), ("segments", 0, "loss", "new")):
+        with pytest.raises(RecordError, match=r"unknown field 'fits\.(data\.|segments\.loss\.)?new'"):
+            changed(*path, value=0.1)
 
 
 def test_rows_measured_on_other_images_are_in_tables_of_their_own() -> None:

@@ -9,6 +9,7 @@ import click
 
 from ltbench.cli.running.local_page import check_page, write_local_page
 from ltbench.cli.running.prepare import prepare
+from ltbench.cli.writing import writing
 from ltbench.core.atomic_files import check_writable
 from ltbench.errors import Interrupted
 
@@ -127,7 +128,8 @@ def _run_part(
             log.interrupted()
         result.add_failed_metrics(plan, context)
         if options.sharing:
-            paths, shown = write_local_page(page, plan, context, source.tuned, source.searched)
+            with writing(page.folder):
+                paths, shown = write_local_page(page, plan, context, source.tuned, source.searched)
             result.published, result.shown = paths or result.published, shown or result.shown
         else:
             click.echo(compare_with_shared(plan, context.store), err=True)

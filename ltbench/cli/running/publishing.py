@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ltbench.cli.options import leaderboards_words, load_registry
+from ltbench.cli.writing import readme_lock, writing
 from ltbench.core.words import counted
 from ltbench.errors import UnknownName, UsageError
 
@@ -29,22 +30,36 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
 
     Raises `UnknownName` if there is no such local page, and `UsageError` as `check_publishable`.
     """
-    from ltbench.cli.running.page_of_run import NAME, SUITE_FILE
-    from ltbench.leaderboard.publish import read_folder, update_readme, write_folder
-    from ltbench.leaderboard.tuned_rows import shown_records
-    from ltbench.records import search_file, tuning_file, verifications
+    from ltbench.cli.running.page_of_run import NAME
+    from ltbench.leaderboard.publish import update_readme
     from ltbench.records.locations import LOCAL, published
-    from ltbench.records.merging import kept_from_other_machines
     from ltbench.records.records_file import records_path
-    from ltbench.records.written_files import write_atomic
 
     name = name.removeprefix(f"{LOCAL}/")
     source, target = leaderboards / LOCAL / name, leaderboards / name
     if not NAME.fullmatch(name) or not records_path(source).is_file():
         raise UnknownName.of("local page", name, [place.path.name for place in published(source.parent)],
                              where=str(source.parent))  # fmt: skip
-    (facts, content), (before, old) = read_folder(source), read_folder(target)
     replacing = shlex.join(["ltbench", "publish", name, "--replace", *leaderboards_words(leaderboards)])
+    with writing(source, target):
+        written = _write_page(source, target, is_replaced=is_replaced, replacing=replacing)
+    with writing(readme_lock(leaderboards)):
+        return [*written, *update_readme(target, readme or leaderboards.parent / "README.md")]
+
+
+def _write_page(source: Path, target: Path, *, is_replaced: bool, replacing: str) -> list[Path]:
+    """Write the published page at `target` of the local one at `source`; return the files written.
+
+    replacing: the command that replaces the page of another suite.
+    """
+    from ltbench.cli.running.page_of_run import SUITE_FILE
+    from ltbench.leaderboard.publish import read_folder, write_folder
+    from ltbench.leaderboard.tuned_rows import shown_records
+    from ltbench.records import search_file, tuning_file, verifications
+    from ltbench.records.merging import kept_from_other_machines
+    from ltbench.records.written_files import write_atomic
+
+    (facts, content), (before, old) = read_folder(source), read_folder(target)
     if check_publishable(target, facts.definition, is_replaced=is_replaced, fix=replacing):
         old = _only_withdrawn(old)
     merged = _merged(old, content, is_replaced=is_replaced)
@@ -75,8 +90,7 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
     if (searched := search_file.read_search(source / search_file.FILE)) is not None:
         search_file.write_search(target / search_file.FILE, searched)
     facts = _facts(facts, before, shown_records(target, merged.records), more, source / SUITE_FILE, target / SUITE_FILE)
-    written, _ = write_folder(target, facts, merged)
-    return [*written, *update_readme(target, readme or leaderboards.parent / "README.md")]
+    return write_folder(target, facts, merged)[0]
 
 
 def check_publishable(target: Path, definition: str, *, is_replaced: bool, fix: str) -> bool:
