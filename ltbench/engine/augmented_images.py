@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from ltbench.engine import output_checks
 from ltbench.engine.segment import Reading
+from ltbench.engine.stored_images import AnyImages, StoredImages
 from ltbench.engine.streams import Stream
 from ltbench.stages import Adaptive, Augment, Told
 
@@ -22,7 +24,7 @@ Read = Callable[[Tensor, Tell, Stream], Tensor]
 """Indices int64 [B] -> images float32 [B, channels, size, size] in [0, 1]."""
 
 
-def reader(images: Tensor, reading: Reading) -> Read:
+def reader(images: AnyImages, reading: Reading) -> Read:
     """Return a function that reads and augments images. images: uint8 [N, channels, size, size].
 
     What follows another augmentation draws from the stream `augment_after`, any other from `augment`.
@@ -34,6 +36,14 @@ def reader(images: Tensor, reading: Reading) -> Read:
         return _told(augment, "augment_after", reader(images, Reading(reading.first)))
     if type(augment).apply_to is not Augment.apply_to:
         return _told(augment, "augment", reader(images, Reading(None)))
+    if isinstance(images, StoredImages):
+
+        def read(indices: Tensor, _tell: Tell, stream: Stream) -> Tensor:
+            # The same images as of all prepared at once, because `batch` does what `apply` does.
+            batch = augment.prepare(images[indices])
+            return augment.batch(batch, torch.arange(len(indices), device=batch.device), stream("augment"))
+
+        return read
     with output_checks.leaving_no_state(augment):
         prepared = augment.prepare(images)
     return lambda indices, _tell, stream: augment.batch(prepared, indices, stream("augment"))

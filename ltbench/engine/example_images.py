@@ -39,7 +39,7 @@ def examples(technique: Technique, dataset: Dataset, root: Path, seed: int = 0) 
     # Classes evenly spaced from head to tail, so that a mix that treats tail classes differently meets some.
     shown = classes[torch.linspace(0, len(classes) - 1, min(COLUMNS, len(classes))).round().long()]
     indices = torch.stack([(test_labels == label).nonzero()[0, 0] for label in shown])
-    stored, labels = torch.from_numpy(images.test_images)[indices], test_labels[indices]
+    stored, labels = torch.from_numpy(images.test_images[indices.numpy()]), test_labels[indices]
     rows: list[tuple[Tensor, list[str]]] = [(stored.float() / 255, [info.classes[label] for label in labels.tolist()])]
     stream = generator(seed, technique.stage)
     told = _told(technique, stored, labels, len(info.classes))

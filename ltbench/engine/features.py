@@ -193,7 +193,7 @@ def feature_subset(spec: Spec, context: Context) -> Subset:
 @lru_cache(maxsize=2)
 def _feature_subset(data: bytes, keys: tuple[str, ...], context: Context) -> Subset:
     chosen, info = selection(msgspec.json.decode(data), context.registry, context.data_root)
-    rows = _Rows(keys, context.store).take(chosen.indices)
+    rows = torch.from_numpy(_Rows(keys, context.store).take(chosen.indices))
     return subset_of(chosen, info, rows, rows[:0], rows[:0], np.empty(0, np.int64))
 
 

@@ -16,8 +16,7 @@ from ltbench.errors import DataError
 from ltbench.image_files import decode as _decode
 from ltbench.image_files.decode import Reading, Rules, read_image, warnings_by_thread
 from ltbench_plugins.datasets import _reading
-from ltbench_plugins.datasets._content import moments
-from ltbench_plugins.datasets._reading import Source, empty_images, read_images, unreadable
+from ltbench_plugins.datasets._reading import Source, read_images, unreadable
 from ltbench_plugins.datasets._remarks import Traits
 
 SIZE = 8
@@ -33,8 +32,8 @@ def read(file: Path, channels: int = 1, **rules: Any) -> tuple[np.ndarray, Trait
 
 
 def read_all(files: list[Path], channels: int = 1, **rules: Any) -> tuple[np.ndarray, list[Reading]]:
-    pixels = np.ones((len(files), channels, SIZE, SIZE), np.uint8)
-    return pixels, read_images([Source(file) for file in files], pixels, Rules(channels=channels, size=SIZE, **rules))
+    pixels, readings, _ = read_images([Source(file) for file in files], Rules(channels=channels, size=SIZE, **rules))
+    return pixels, readings
 
 
 def save(image: Image.Image, file: Path, **options: Any) -> Path:
@@ -330,9 +329,9 @@ def test_strict_reading_ends_after_many_bad_files(tmp_path: Path) -> None:
     files = [tmp_path / f"{n}.png" for n in range(50)]
     for file in files:
         file.write_bytes(b"x")
-    pixels = np.zeros((50, 1, SIZE, SIZE), np.uint8)
-    found = read_images([Source(file) for file in files], pixels, Rules(channels=1, size=SIZE), strict=True)
-    assert len(found) == _reading._ENOUGH
+    _, readings, _ = read_images([Source(file) for file in files], Rules(channels=1, size=SIZE), strict=True)
+    found = [one for one in readings if one.problem]
+    assert len(found) == _reading._CHUNK
     assert f"nor can {_reading._ENOUGH - 1} others or more" in str(
         unreadable(list(zip(files, found, strict=False)), 50, "")
     )
@@ -434,26 +433,6 @@ def _oriented(value: int) -> Image.Exif:
 def test_formats_of_other_programs_are_not_opened() -> None:
     assert {".png", ".jpg", ".jfif", ".jpe", ".pgm", ".ppm", ".bmp", ".webp", ".tif"} <= _decode.endings()
     assert not _decode.endings() & {".eps", ".ps", ".pdf", ".wmf", ".mpg", ".h5"}
-
-
-# --- arrays -------------------------------------------------------------------------------------------------------
-
-
-def test_large_arrays_are_mapped_from_a_file_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_reading, "_IN_MEMORY", 100)
-    large = empty_images(3, Rules(channels=1, size=SIZE), tmp_path / "prepared")
-    assert isinstance(large, np.memmap)
-    assert list((tmp_path / "prepared").iterdir()) == []
-    large[:] = 7
-    (tmp_path / "file").write_text("")
-    assert type(empty_images(3, Rules(channels=1, size=SIZE), tmp_path / "file" / "prepared")) is np.ndarray
-
-
-def test_moments_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (10, 3, 4, 4), np.uint8)
-    whole = moments(images)
-    monkeypatch.setattr("ltbench_plugins.datasets._content._BLOCK", 3)
-    assert moments(images) == whole
 
 
 def test_an_image_in_memory_is_read_as_its_file_is(tmp_path: Path) -> None:

@@ -21,16 +21,9 @@ from ltbench.data_report import Census
 from ltbench.image_files.decode import Reading, Rules
 from ltbench.image_files.names import plain
 from ltbench_plugins.datasets import _census
-from ltbench_plugins.datasets._content import check_contrast, fingerprint, moments, valid_fingerprint
+from ltbench_plugins.datasets._content import check_contrast, fingerprint, moments_of, valid_fingerprint
 from ltbench_plugins.datasets._listing import Item, Listing
-from ltbench_plugins.datasets._reading import (
-    Source,
-    empty_images,
-    gathered,
-    read_images,
-    read_or_kept,
-    unreadable,
-)
+from ltbench_plugins.datasets._reading import Source, read_or_kept, unreadable
 from ltbench_plugins.datasets._remarks import Traits
 from ltbench_plugins.datasets._splits import rows_by_split, units_of
 
@@ -51,6 +44,8 @@ class _Read(msgspec.Struct, frozen=True):
     readings: Sequence[Reading]
     pixels: Any
     """uint8 [N, channels, size, size]"""
+    sums: Sequence[Sequence[int]]
+    """Of each image, as `moments_of` takes them"""
     rows: dict[str, list[int]]
     """Split -> the rows of its images, in their order"""
     units: dict[int, str]
@@ -68,7 +63,7 @@ class Folders(Dataset, frozen=True):
     licence: ClassVar[str] = ""
     home: ClassVar[str] = ""
     by_content: ClassVar[bool] = False
-    """Whether images are kept once for all divisions, in the order of their content, so that names do not matter"""
+    """Whether images are in the order of their content, so that names do not matter"""
 
     size: Annotated[int, Meta(ge=1, le=1024, description="side in pixels to which images are resized")] = 32
 
@@ -111,7 +106,7 @@ class Folders(Dataset, frozen=True):
         return f"{plain(str(listing.folder))} ({len(listing)} images)"
 
     def load(self, root: Path) -> Images:
-        return self._images(self._read(self.listing(root), root), root)
+        return self._images(self._read(self.listing(root), root))
 
     def _known(self, root: Path) -> tuple[Listing, Description]:
         listing = self.listing(root)
@@ -126,13 +121,10 @@ class Folders(Dataset, frozen=True):
         _log.info("%s: reading %d images", self.label, len(listing))
         items = listing.items
         sources = [Source(item.path, item.content) for item in items]
-        if self.by_content:
-            versions = listing.versions()
-            pixels, readings = read_or_kept(sources, versions, self.rules, root, listing.folder)
-        else:
-            pixels = empty_images(len(items), self.rules, root / "prepared")
-            readings = read_images(sources, pixels, self.rules, strict=self.is_strict)
-        failed = [(item.path, one) for item, one in zip(items, readings, strict=False) if one.problem]
+        pixels, readings, sums = read_or_kept(
+            sources, listing.versions(), self.rules, root, listing.folder, strict=self.is_strict
+        )
+        failed = [(item.path, one) for item, one in zip(items, readings, strict=True) if one.problem]
         if fatal := [pair for pair in failed if self.is_strict or pair[1].is_rule]:
             raise unreadable(fatal, len(items), self.with_white(max((one.highest for one in readings), default=0.0)))
         rows, notes = rows_by_split(listing, items, readings)
@@ -140,14 +132,16 @@ class Folders(Dataset, frozen=True):
             for of in rows.values():
                 of.sort(key=lambda row: (items[row].label, readings[row].digest))
         units = units_of(rows["train"], items, readings) if self.by_content else {}
-        return _Read(items, readings, pixels, rows, units, notes)
+        return _Read(items, readings, pixels, sums, rows, units, notes)
 
-    def _images(self, read: _Read, root: Path) -> Images:
+    def _images(self, read: _Read) -> Images:
         import numpy as np
+
+        from ltbench.image_files.image_rows import picked
 
         arrays = {}
         for split, rows in read.rows.items():
-            arrays[f"{split}_images"] = gathered(read.pixels, rows, self.rules, root / "prepared")
+            arrays[f"{split}_images"] = picked(read.pixels, rows)
             arrays[f"{split}_labels"] = np.array([read.items[row].label for row in rows], np.int64)
         numbers = {unit: number for number, unit in enumerate(dict.fromkeys(map(read.units.get, read.rows["train"])))}
         if 1 < len(numbers) < len(read.rows["train"]):
@@ -160,8 +154,8 @@ class Folders(Dataset, frozen=True):
         read = self._read(listing, root)
         traits = Traits.of(read.readings)
         traits.check_effect(self.rules, self.label)
-        images = self._images(read, root)
-        mean, std = moments(images.train_images)
+        images = self._images(read)
+        mean, std = moments_of([read.sums[row] for row in read.rows["train"]], self.size**2)
         check_contrast(std, self.label)
         known = _census_of(listing, read, self.size)
         counts = {split: listing.counts(map(read.items.__getitem__, rows)) for split, rows in read.rows.items()}

@@ -1,0 +1,80 @@
+"""Images that stay on disk: batches have the bits that they have in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ltbench.engine import stored_images
+from ltbench.engine.augmented_images import reader
+from ltbench.engine.segment import Reading
+from ltbench.engine.stored_images import StoredImages, all_images, images_at, in_batches
+from ltbench.engine.streams import generator
+from ltbench.image_files.image_rows import ImageRows
+from ltbench.stages import Moment, Told
+from ltbench_plugins.augments.autoaugment import AutoAugment
+from ltbench_plugins.augments.crop_flip import CropFlip
+from ltbench_plugins.augments.flip import Flip
+
+ROWS = torch.tensor([5, 1, 1, 17, 0])
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8), np.uint8)
+
+
+@pytest.fixture
+def stored(images: np.ndarray, tmp_path: Path) -> StoredImages:
+    (tmp_path / "pixels").write_bytes(images.tobytes())
+    return StoredImages(ImageRows(tmp_path / "pixels", (3, 8, 8), np.arange(20)))
+
+
+def test_an_index_reads_what_it_reads_of_a_tensor(images: np.ndarray, stored: StoredImages) -> None:
+    whole = torch.from_numpy(images)
+    assert stored.shape == whole.shape
+    assert torch.equal(stored[ROWS], whole[ROWS])
+    assert torch.equal(stored.selected(ROWS)[torch.tensor([3, 0])], whole[ROWS][[3, 0]])
+    for size in (7, 20, 100):
+        for one, other in zip(in_batches(stored, size), in_batches(whole, size), strict=True):
+            assert torch.equal(one, other)
+
+
+def test_what_was_expected_is_returned_and_nothing_else(images: np.ndarray, stored: StoredImages) -> None:
+    whole = torch.from_numpy(images)
+    stored.expect(ROWS)
+    assert torch.equal(stored[torch.tensor([2])], whole[[2]])
+    assert torch.equal(stored[ROWS], whole[ROWS])
+    assert torch.equal(stored[ROWS], whole[ROWS])
+
+
+@pytest.mark.parametrize("augment", [None, CropFlip(), Flip(), AutoAugment()], ids=str)
+def test_augmented_batches_have_the_same_bits(augment, images: np.ndarray, stored: StoredImages) -> None:
+    def tell(_: object) -> Told:
+        moment = Moment(epoch=0, epochs=1.0, step=0, steps=1)
+        return Told(indices=ROWS, labels=ROWS, counts=torch.ones(20, dtype=torch.int64), moment=moment)
+
+    batches = [
+        reader(source, Reading(augment))(ROWS, tell, lambda name: generator(3, name))
+        for source in (torch.from_numpy(images), stored)
+    ]
+    assert torch.equal(*batches)
+
+
+def test_few_images_are_in_memory_and_many_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((20, 3, 8, 8), np.uint8))
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="c")
+    rows = ImageRows(tmp_path / "a.npy", (3, 8, 8), np.arange(20))
+    for source in (mapped, rows):
+        assert isinstance(images_at(source, np.arange(10)), torch.Tensor)
+        assert isinstance(all_images(source), torch.Tensor)
+        with monkeypatch.context() as patch:
+            patch.setattr(stored_images, "IN_MEMORY", 10 * 192)
+            assert isinstance(images_at(source, np.arange(10)), torch.Tensor)
+            assert isinstance(images_at(source, np.arange(11)), StoredImages)
+            assert isinstance(all_images(source), StoredImages)
+            # An array that is in memory anyway stays there.
+            assert isinstance(all_images(np.array(mapped)), torch.Tensor)
