@@ -24,7 +24,7 @@ from ltbench.engine.epoch_order import EpochOrder
 from ltbench.engine.hidden_mix import HiddenMix, Places
 from ltbench.engine.partner_stream import PartnerStream
 from ltbench.engine.segment import Reading
-from ltbench.engine.stored_images import AnyImages, StoredImages, in_batches
+from ltbench.engine.stored_images import AnyImages, StoredImages, centre_of, in_batches
 from ltbench.engine.streams import Streams, generator
 from ltbench.engine.subset import Subset
 from ltbench.engine.tensor_files import add_prefix, strip_prefix
@@ -76,8 +76,9 @@ class Feed:
         device: torch.device,
         recall: Recall | None = None,
     ) -> None:
-        self._images = subset.images.to(device)
         self._has_features = subset.images.is_floating_point()
+        self._whole, self._size = subset.images.to(device), subset.info.size
+        self._images = self._whole if self._has_features else centre_of(self._whole, self._size)
         self._labels = subset.labels.to(device)
         self._counts = subset.counts.to(device)
         self._normalise = normalise
@@ -89,7 +90,7 @@ class Feed:
         self._partner, self._second = PartnerStream(), PartnerStream()
         self._share: Share | None = None
         self._reading = Reading(None)
-        self._read_images: Read = reader(self._images, Reading(None))
+        self._read_images: Read = reader(self._whole, Reading(None), self._size)
         self._read, self._transform = self._read_images, normalise
         self._mix: Mix | None = None
         self._places: Places = ()
@@ -128,12 +129,12 @@ class Feed:
         self._second.use(second)
         self._share = share
         if reading != self._reading:
-            self._reading, self._read_images = reading, reader(self._images, reading)
+            self._reading, self._read_images = reading, reader(self._whole, reading, self._size)
         self._read, self._transform = self._read_images, self._normalise
         if isinstance(self._images, Tensor) and self._has_features:
             self.use_features(self._images)
         self._mix, self._places = mix, places
-        self._views = [None if view is None else reader(self._images, view) for view in views]
+        self._views = [None if view is None else reader(self._whole, view, self._size) for view in views]
         if not self._has_features:
             self._check_outputs(reading.augment, mix)
 
@@ -162,8 +163,8 @@ class Feed:
         labels = self._labels[indices]
         tell = self._tell(indices, labels, moment)
         images = self._transform(self._read(indices, tell, self._streams))
-        if isinstance(self._images, StoredImages) and not self.at_end:
-            self._images.expect(self._following())
+        if isinstance(self._whole, StoredImages) and not self.at_end:
+            self._whole.expect(self._following())
         views = tuple(self._view(number, images, indices, tell) for number in range(len(self._views)))
         if self._mix is not None:
             return self._mixed(self._mix, images, tell(self._mix), views)

@@ -158,7 +158,7 @@ def validated(images: Images, info: DatasetInfo, label: str) -> Images:
     arrays: dict[str, Any] = {}
     for split, counts in _splits(info).items():
         expected: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
-            f"{split}_images": (np.uint8, (sum(counts), info.channels, info.size, info.size)),
+            f"{split}_images": (np.uint8, (sum(counts), info.channels, info.side, info.side)),
             f"{split}_labels": (np.int64, (sum(counts),)),
         }
         for name, (dtype, shape) in expected.items():

@@ -31,7 +31,7 @@ from ltbench.engine.features import features_to_predict
 from ltbench.engine.fit import training_subset
 from ltbench.engine.modules import input_of
 from ltbench.engine.network import normaliser
-from ltbench.engine.stored_images import AnyImages, in_batches
+from ltbench.engine.stored_images import AnyImages, centre_of, in_batches
 from ltbench.engine.stored_logits import stored_parts
 from ltbench.engine.structure import classifier_of, classifiers_of
 from ltbench.engine.subset import load
@@ -72,6 +72,7 @@ def predict(job: Job, context: Context) -> None:
         else:
             subset = training_subset(spec, context) if split == "train" else load(*_where(spec, context))
             images, labels = (subset.images, subset.labels) if split == "train" else subset.split(split)
+            images = centre_of(images, subset.info.size)
             network = trained_network(fit, context, subset.info, device)
             prepare = prepared(normaliser(model, subset.info, device), view_images)
 

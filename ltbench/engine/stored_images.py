@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from math import prod
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -18,16 +18,18 @@ from torch import Tensor
 
 from ltbench.image_files.image_rows import ImageRows, mapped_rows
 
+T = TypeVar("T", bound=Any)
 IN_MEMORY = 1 << 28
 
 
 class StoredImages:
     """Images uint8 [N, channels, size, size], of which an index reads some to a device."""
 
-    def __init__(self, source: ImageRows, device: torch.device | None = None) -> None:
-        """device: of what is read."""
-        self._source = source
-        self.shape = torch.Size(source.shape)
+    def __init__(self, source: ImageRows, device: torch.device | None = None, size: int | None = None) -> None:
+        """device: of what is read; size: side of the centre of images that is returned, all of them if None."""
+        self._source, self._size = source, size
+        side = source.shape[-1] if size is None else size
+        self.shape = torch.Size((*source.shape[:2], side, side))
         self.device = device or torch.device("cpu")
         self._thread: ThreadPoolExecutor | None = None
         self._expected: tuple[Tensor, Future[Tensor]] | None = None
@@ -48,7 +50,8 @@ class StoredImages:
         self._expected = indices, self._thread.submit(self._read, indices)
 
     def _read(self, indices: Tensor) -> Tensor:
-        return torch.from_numpy(self._source[indices.cpu().numpy()])
+        images = torch.from_numpy(self._source[indices.cpu().numpy()])
+        return images if self._size is None else centre_of(images, self._size)
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """Yield all images in stored order, in batches."""
@@ -57,11 +60,15 @@ class StoredImages:
 
     def selected(self, indices: Tensor) -> StoredImages:
         """Return the images at `indices`, int64 [K], in that order, with repetitions."""
-        return StoredImages(self._source.at(indices.numpy()), self.device)
+        return StoredImages(self._source.at(indices.numpy()), self.device, self._size)
 
     def to(self, device: torch.device) -> StoredImages:
         """Return the same images, to be read to a device."""
-        return StoredImages(self._source, device)
+        return StoredImages(self._source, device, self._size)
+
+    def centre(self, size: int) -> StoredImages:
+        """Return the centre of these images."""
+        return StoredImages(self._source, self.device, size)
 
     def is_floating_point(self) -> bool:
         """Return False, as for a tensor of bytes."""
@@ -69,6 +76,15 @@ class StoredImages:
 
 
 AnyImages = Tensor | StoredImages
+
+
+def centre_of(images: T, size: int) -> T:
+    """Return the central square of images [..., H, W], of an array or a tensor as a view of it."""
+    if isinstance(images, StoredImages):
+        return cast("T", images.centre(size))
+    height, width = images.shape[-2:]
+    top, left = (height - size) // 2, (width - size) // 2
+    return images if height == width == size else cast("T", images[..., top : top + size, left : left + size])
 
 
 def images_at(source: Any, indices: Any) -> AnyImages:

@@ -16,7 +16,7 @@ from torch import Tensor
 from ltbench.core.spec import Spec, label_of, stream_seed, techniques_in
 from ltbench.engine.dataset_arrays import prepare
 from ltbench.engine.output_checks import check_indices, leaving_no_state, naming_techniques
-from ltbench.engine.stored_images import AnyImages, StoredImages, all_images, images_at
+from ltbench.engine.stored_images import AnyImages, StoredImages, all_images, centre_of, images_at
 from ltbench.errors import DataError, JobFailed
 from ltbench.jobs.described import described
 from ltbench.jobs.held_out import check_own_split
@@ -41,7 +41,7 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A training subset and the test images. Read-only: the tensors are cached and shared between trainings."""
 
     images: AnyImages
-    """uint8 [N, channels, size, size]; or their features, float [N, D], and the same for those below"""
+    """uint8 [N, channels, side, side], as they are stored; or their features, float [N, D], and the same for those below"""
     labels: Tensor
     """int64 [N]"""
     counts: Tensor
@@ -225,8 +225,8 @@ def _subset(
         chosen,
         info,
         images_at(images.train_images, chosen.indices),
-        all_images(images.test_images),
-        images_at(apart, chosen.held_out),
+        centre_of(all_images(images.test_images), info.size),
+        centre_of(images_at(apart, chosen.held_out), info.size),
         images.test_labels,
     )
 

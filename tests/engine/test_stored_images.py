@@ -11,7 +11,7 @@ import torch
 from ltbench.engine import stored_images
 from ltbench.engine.augmented_images import reader
 from ltbench.engine.segment import Reading
-from ltbench.engine.stored_images import StoredImages, all_images, images_at, in_batches
+from ltbench.engine.stored_images import StoredImages, all_images, centre_of, images_at, in_batches
 from ltbench.engine.streams import generator
 from ltbench.image_files.image_rows import ImageRows
 from ltbench.stages import Moment, Told
@@ -58,7 +58,7 @@ def test_augmented_batches_have_the_same_bits(augment, images: np.ndarray, store
         return Told(indices=ROWS, labels=ROWS, counts=torch.ones(20, dtype=torch.int64), moment=moment)
 
     batches = [
-        reader(source, Reading(augment))(ROWS, tell, lambda name: generator(3, name))
+        reader(source, Reading(augment), 8)(ROWS, tell, lambda name: generator(3, name))
         for source in (torch.from_numpy(images), stored)
     ]
     assert torch.equal(*batches)
@@ -78,3 +78,31 @@ def test_few_images_are_in_memory_and_many_are_not(tmp_path: Path, monkeypatch: 
             assert isinstance(all_images(source), StoredImages)
             # An array that is in memory anyway stays there.
             assert isinstance(all_images(np.array(mapped)), torch.Tensor)
+
+
+class Larger(CropFlip, frozen=True):
+    """Takes the corner of what is stored."""
+
+    def to_size(self, images: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
+        return images[..., :size, :size]
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_of_larger_images_the_centre_is_taken_unless_an_augmentation_chooses(
+    in_file: bool, images: np.ndarray, stored: StoredImages
+) -> None:
+    whole = torch.from_numpy(images)
+    source = stored if in_file else whole
+    centre = whole[:, :, 1:7, 1:7]
+    assert torch.equal(centre_of(source, 6)[ROWS], centre[ROWS])
+    assert torch.equal(torch.cat(list(in_batches(centre_of(source, 6), 7))), centre)
+    if in_file:
+        assert torch.equal(centre_of(stored, 6).selected(ROWS)[torch.tensor([4])], centre[[0]])
+
+    def batch(augment: object, of: object, size: int) -> torch.Tensor:
+        return reader(of, Reading(augment), size)(ROWS, None, lambda name: generator(3, name))
+
+    assert torch.equal(batch(None, source, 6), centre[ROWS].float().mul_(1 / 255))
+    assert torch.equal(batch(CropFlip(padding=1), source, 6), batch(CropFlip(padding=1), centre, 6))
+    assert torch.equal(batch(Larger(), source, 6), whole[ROWS][..., :6, :6].float().mul_(1 / 255))
+    assert torch.equal(batch(Larger(), source, 8), batch(CropFlip(), source, 8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 import threading
@@ -444,3 +445,53 @@ def test_an_image_in_memory_is_read_as_its_file_is(tmp_path: Path) -> None:
         of_file, of_image = (read_image(source, rules)[0] for source in (tmp_path / "one.png", image))
     np.testing.assert_array_equal(of_file, of_image)
     assert image.mode == "RGBA"
+
+
+# --- squares --------------------------------------------------------------------------------------------------------
+
+
+def photo(width: int, height: int) -> Image.Image:
+    rng = np.random.default_rng(0)
+    return Image.fromarray(rng.integers(0, 256, (height // 4, width // 4, 3), np.uint8)).resize((width, height))
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_an_image_is_cut_padded_or_squashed(tmp_path: Path, fast: bool) -> None:
+    image = photo(96, 48)
+    file = save(image, tmp_path / "a.png")
+
+    def made(fit: str, **rules: Any) -> np.ndarray:
+        return read(file, 3, fit=fit, fast=fast, **rules)[0].astype(int)
+
+    def resized(part: Image.Image, size: tuple[int, int]) -> np.ndarray:
+        return np.asarray(part.resize(size, Image.Resampling.BICUBIC)).transpose(2, 0, 1).astype(int)
+
+    within = 2 if fast else 0
+    assert np.abs(made("squash") - resized(image, (SIZE, SIZE))).max() <= within
+    assert np.abs(made("crop") - resized(image.crop((24, 0, 72, 48)), (SIZE, SIZE))).max() <= within
+    padded = made("pad", background=7)
+    quarter = SIZE // 4
+    assert (padded[:, :quarter] == 7).all()
+    assert (padded[:, -quarter:] == 7).all()
+    assert np.abs(padded[:, quarter:-quarter] - resized(image, (SIZE, SIZE // 2))).max() <= within
+
+
+def test_of_a_larger_stored_image_the_centre_is_taken(tmp_path: Path) -> None:
+    file = save(photo(80, 60), tmp_path / "a.png")
+    with warnings_by_thread():
+        whole, _ = read_image(file, Rules(channels=3, size=20))
+        centre, _ = read_image(file, Rules(channels=3, size=16, stored=20))
+    np.testing.assert_array_equal(centre, whole[:, 2:18, 2:18])
+
+
+def test_fast_reading_is_as_tolerant_as_its_rules_say(tmp_path: Path) -> None:
+    for channels in (1, 3):
+        for number, size in enumerate([(300, 239), (201, 350), (40, 40), (9, 30)]):
+            file = save(photo(*size).convert("L" if channels == 1 else "RGB"), tmp_path / f"{number}.jpg")
+            with warnings_by_thread():
+                exact, fast = (read_image(file, Rules(channels=channels, size=64, fast=on)) for on in (False, True))
+            difference = np.abs(exact[0].astype(int) - fast[0].astype(int))
+            assert difference.max() <= 2
+            assert difference.mean() < 0.05
+            # The digest is that of the file.
+            assert fast[1].digest == hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()

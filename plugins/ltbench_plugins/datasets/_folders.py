@@ -65,7 +65,7 @@ class Folders(Dataset, frozen=True):
     by_content: ClassVar[bool] = False
     """Whether images are in the order of their content, so that names do not matter"""
 
-    size: Annotated[int, Meta(ge=1, le=1024, description="side in pixels to which images are resized")] = 32
+    size: Annotated[int, Meta(ge=1, le=1024, description="side in pixels of the images that networks take")] = 32
 
     def listing(self, root: Path) -> Listing:
         """List the files. If they are missing, raises `DataError` that tells the user which files to put where."""
@@ -79,10 +79,15 @@ class Folders(Dataset, frozen=True):
     @property
     def rules(self) -> Rules:
         """How files are read."""
-        return Rules(channels=self.depth, size=self.size)
+        return Rules(channels=self.depth, size=self.stored_side)
+
+    @property
+    def stored_side(self) -> int:
+        """Side in pixels to which images are resized."""
+        return self.size
 
     def reading(self, info: DatasetInfo) -> Rules:
-        return self.rules
+        return msgspec.structs.replace(self.rules, size=self.size, stored=info.stored)
 
     @property
     def is_strict(self) -> bool:
@@ -155,9 +160,9 @@ class Folders(Dataset, frozen=True):
         traits = Traits.of(read.readings)
         traits.check_effect(self.rules, self.label)
         images = self._images(read)
-        mean, std = moments_of([read.sums[row] for row in read.rows["train"]], self.size**2)
+        mean, std = moments_of([read.sums[row] for row in read.rows["train"]], self.stored_side**2)
         check_contrast(std, self.label)
-        known = _census_of(listing, read, self.size)
+        known = _census_of(listing, read, self.stored_side)
         counts = {split: listing.counts(map(read.items.__getitem__, rows)) for split, rows in read.rows.items()}
         info = DatasetInfo(
             classes=listing.classes,
@@ -165,6 +170,7 @@ class Folders(Dataset, frozen=True):
             test_counts=counts["test"],
             channels=self.depth,
             size=self.size,
+            stored=0 if self.stored_side == self.size else self.stored_side,
             mean=mean,
             std=std,
             fingerprint=fingerprint(images),
@@ -175,7 +181,7 @@ class Folders(Dataset, frozen=True):
             source=self.home,
             report=DataReport(
                 files=(), train=(), test=(), warnings=tuple(_census.warnings(known)),
-                notes=(*read.notes, *_census.notes(known, self.size), *traits.sentences(self.rules)),
+                notes=(*read.notes, *_census.notes(known, self.stored_side), *traits.sentences(self.rules)),
             ),
         )  # fmt: skip
         keep(self, images, info, root)

@@ -46,6 +46,18 @@ class OwnImages(Folders, frozen=True):
     by_content: ClassVar[bool] = True
 
     path: Annotated[str, Meta(description="folder, absolute or relative to the data root")] = ""
+    stored: Annotated[
+        int,
+        Meta(
+            ge=0, le=1024, description="side to which images are resized, of which augmentations take `size`; 0: size"
+        ),
+    ] = 0
+    fit: Annotated[
+        Literal["crop", "pad", "squash"],
+        Meta(
+            description="how images become squares: their centre, all on a ground of `background`, or out of proportion"
+        ),
+    ] = "crop"
     channels: Annotated[Literal[1, 3], Meta(description="1 for grey, 3 for colour")] = 3
     test_fraction: Annotated[
         float, Meta(ge=0, lt=1, description="fraction of each class for the test set if there are no test images")
@@ -77,6 +89,11 @@ class OwnImages(Folders, frozen=True):
                 )
         if self.folds and self.test_fraction:
             raise ParameterError(f"{self.name} has both test_fraction and folds", fix="leave one of them out")
+        if self.stored and self.stored <= self.size:
+            raise ParameterError(
+                f"{self.name} has stored = {self.stored}, which is not above size = {self.size}",
+                fix=f"stored={self.size * 8 // 7}, or leave it out",
+            )
         if self.folds == 1:
             raise ParameterError(
                 f"{self.name} has one fold", why="it would be both training and test set", fix="folds=5"
@@ -100,7 +117,13 @@ class OwnImages(Folders, frozen=True):
 
     @property
     def rules(self) -> Rules:
-        return Rules(channels=self.channels, size=self.size, background=self.background, white=self.white)
+        return Rules(
+            channels=self.channels, size=self.stored_side, fit=self.fit, background=self.background, white=self.white
+        )
+
+    @property
+    def stored_side(self) -> int:
+        return self.stored or self.size
 
     @property
     def is_strict(self) -> bool:
