@@ -71,6 +71,7 @@ def command(
 
         for dataset in datasets:
             click.echo(f"{dataset.label}: preparing under {data_root}", err=True)
+            dataset.fetch(data_root)
             prepare(dataset, data_root)
     if verify:
         _verify(datasets, data_root)

@@ -101,6 +101,9 @@ class Dataset(Technique, frozen=True):
         """Return where the data is, in one line. Raises `DataError` with instructions if it is missing."""
         raise NotImplementedError
 
+    def fetch(self, root: Path) -> None:
+        """Download missing files if possible, for a data set that cannot be described without them (`data --download`)."""
+
     def load(self, root: Path) -> Images:
         """Read and verify the images; download missing ones first if possible."""
         raise NotImplementedError

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ltbench import Images
 from ltbench.errors import DataError
+from ltbench.image_files.decode import RULES
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from ltbench.image_files.decode import Rules
 
 _LEAST_STD = 1 / 255
 _BLOCK = 256
@@ -28,6 +31,17 @@ def fingerprint(images: Images) -> str:
 def valid_fingerprint(images: Images) -> str:
     """Return the digest of the validation images and their labels; empty if there are none."""
     return "" if images.valid_labels is None else _fingerprint((images.valid_images, images.valid_labels))
+
+
+def file_fingerprint(rules: Rules, *parts: Sequence[str] | Sequence[int]) -> str:
+    """Return the digest of files, their labels, and how they are read, where pixels depend on a library's last bit.
+
+    parts: digests of files and their labels, in turn.
+    """
+    digest = hashlib.sha256(f"{RULES}/{rules}".encode())
+    for part in parts:
+        digest.update(f"/{len(part)}/{','.join(map(str, part))}".encode())
+    return digest.hexdigest()[:32]
 
 
 def _fingerprint(*splits: tuple[Any, Any]) -> str:

@@ -18,10 +18,17 @@ import msgspec
 
 from ltbench import DataReport, Dataset, DatasetInfo, Images, Meta, SkippedFiles
 from ltbench.data_report import Census
+from ltbench.errors import ParameterError
 from ltbench.image_files.decode import Reading, Rules
 from ltbench.image_files.names import plain
 from ltbench_plugins.datasets import _census
-from ltbench_plugins.datasets._content import check_contrast, fingerprint, moments_of, valid_fingerprint
+from ltbench_plugins.datasets._content import (
+    check_contrast,
+    file_fingerprint,
+    fingerprint,
+    moments_of,
+    valid_fingerprint,
+)
 from ltbench_plugins.datasets._listing import Item, Listing
 from ltbench_plugins.datasets._reading import Source, read_or_kept, unreadable
 from ltbench_plugins.datasets._remarks import Traits
@@ -164,6 +171,15 @@ class Folders(Dataset, frozen=True):
         check_contrast(std, self.label)
         known = _census_of(listing, read, self.stored_side)
         counts = {split: listing.counts(map(read.items.__getitem__, rows)) for split, rows in read.rows.items()}
+        by_file = {
+            split: ([read.readings[row].digest for row in rows], [read.items[row].label for row in rows])
+            for split, rows in read.rows.items()
+            if self.rules.fast
+        }
+        if by_file:
+            valid = file_fingerprint(self.rules, *by_file["valid"]) if "valid" in by_file else ""
+        else:
+            valid = valid_fingerprint(images)
         info = DatasetInfo(
             classes=listing.classes,
             train_counts=counts["train"],
@@ -173,10 +189,10 @@ class Folders(Dataset, frozen=True):
             stored=0 if self.stored_side == self.size else self.stored_side,
             mean=mean,
             std=std,
-            fingerprint=fingerprint(images),
+            fingerprint=file_fingerprint(self.rules, *by_file["train"], *by_file["test"]) if by_file else fingerprint(images),
             train_units=0 if images.train_units is None else int(images.train_units.max()) + 1,
             valid_counts=counts.get("valid", ()),
-            valid_fingerprint=valid_fingerprint(images),
+            valid_fingerprint=valid,
             licence=self.licence,
             source=self.home,
             report=DataReport(
@@ -188,6 +204,15 @@ class Folders(Dataset, frozen=True):
         described = Description(info, known)
         _store(file, described)
         return described
+
+
+def check_stored(dataset: Folders, stored: int) -> None:
+    """Raise `ParameterError` if stored images are not larger than those that networks take."""
+    if stored and stored <= dataset.size:
+        raise ParameterError(
+            f"{dataset.name} has stored = {stored}, which is not above size = {dataset.size}",
+            fix=f"stored={dataset.size * 8 // 7}, or stored=0 for size",
+        )
 
 
 def find(root: Path, path: str) -> Path:

@@ -14,7 +14,7 @@ from ltbench.image_files.decode import WHITE, Rules
 from ltbench.image_files.names import plain
 from ltbench_plugins.datasets._division import Division
 from ltbench_plugins.datasets._files import subfolders
-from ltbench_plugins.datasets._folders import Folders, find, or_other_root
+from ltbench_plugins.datasets._folders import Folders, check_stored, find, or_other_root
 from ltbench_plugins.datasets._groups import group_of_each, pattern
 from ltbench_plugins.datasets._layout import alike
 from ltbench_plugins.datasets._listing import Item, Listing, Skipped
@@ -89,11 +89,7 @@ class OwnImages(Folders, frozen=True):
                 )
         if self.folds and self.test_fraction:
             raise ParameterError(f"{self.name} has both test_fraction and folds", fix="leave one of them out")
-        if self.stored and self.stored <= self.size:
-            raise ParameterError(
-                f"{self.name} has stored = {self.stored}, which is not above size = {self.size}",
-                fix=f"stored={self.size * 8 // 7}, or leave it out",
-            )
+        check_stored(self, self.stored)
         if self.folds == 1:
             raise ParameterError(
                 f"{self.name} has one fold", why="it would be both training and test set", fix="folds=5"
