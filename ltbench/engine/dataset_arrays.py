@@ -29,6 +29,7 @@ from ltbench.core import atomic_files, checksums
 from ltbench.errors import DataError
 from ltbench.image_files.image_rows import ImageRows
 from ltbench.image_files.pixel_file import PixelFile
+from ltbench.jobs.described import description
 from ltbench.longtail import class_counts
 from ltbench.stages import Dataset, DatasetInfo, Images
 
@@ -54,7 +55,7 @@ def prepare(dataset: Dataset, root: Path, known: DatasetInfo | None = None) -> I
     known: its description; then it is not described again, which may take long, if its arrays are there. Missing, damaged or outdated files are recreated. If the data root cannot be written to (read-only, full), the
     arrays are kept in memory. Raises `DataError` if the data set is missing or its arrays do not match its `info`.
     """
-    info = known or dataset.info(root)
+    info = known or description(dataset, root)
     if (images := _open_arrays(_folder(dataset, info, root), info)) is not None:
         return images
     if known is not None and _folder(dataset, dataset.info(root), root) != _folder(dataset, known, root):

@@ -132,11 +132,11 @@ class Folders(Dataset, frozen=True):
         """Read the files, and divide them. Raises `DataError` for files and classes that cannot be read."""
         _log.info("%s: reading %d images", self.label, len(listing))
         items = listing.items
-        sources = [Source(item.path, item.content) for item in items]
+        sources = [Source(Path(item.path), item.content) for item in items]
         pixels, readings, sums = read_or_kept(
             sources, listing.versions(), self.rules, root, listing.folder, strict=self.is_strict
         )
-        failed = [(item.path, one) for item, one in zip(items, readings, strict=True) if one.problem]
+        failed = [(Path(item.path), one) for item, one in zip(items, readings, strict=True) if one.problem]
         if fatal := [pair for pair in failed if self.is_strict or pair[1].is_rule]:
             raise unreadable(fatal, len(items), self.with_white(max((one.highest for one in readings), default=0.0)))
         rows, notes = rows_by_split(listing, items, readings)

@@ -87,8 +87,9 @@ class Official(Folders, frozen=True):
                 folder, f"{error.filename}: {error.strerror}" if error.filename else str(error)
             ) from None
         self._check_numbers(splits)
+        within = f"{folder}/"
         items = {
-            split: [Item(folder / path, label) for path, label in zip(rows.paths, rows.labels, strict=True)]
+            split: [Item(within + path, label) for path, label in zip(rows.paths, rows.labels, strict=True)]
             for split, rows in splits.items()
         }
         return Listing(

@@ -154,8 +154,8 @@ class OwnImages(Folders, frozen=True):
         """Return the items with their groups, if groups are given. Raises `DataError` for an item without one."""
         if not self.groups:
             return items
-        group_of = group_of_each(self.groups, [item.path for item in items], folder)
-        return [msgspec.structs.replace(item, group=group_of[item.path]) for item in items]
+        group_of = group_of_each(self.groups, [Path(item.path) for item in items], folder)
+        return [msgspec.structs.replace(item, group=group_of[Path(item.path)]) for item in items]
 
     def _splits(self, given: Mapping[str, T], file: Path) -> dict[str, T]:
         """Return the parts of a data set by split: train, test, and valid; or under "" if they are to be divided here.

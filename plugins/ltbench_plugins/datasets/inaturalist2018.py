@@ -39,8 +39,11 @@ class Inaturalist2018(OfficialPhotos, frozen=True):
 
     def class_names(self, folder: Path, train: Rows) -> Sequence[str]:
         """Return kingdom or class, and number, as `Plantae 7291`: names of species are not in the files that are needed."""
-        named = dict(zip(train.labels, (path.split("/")[-3:-1] for path in train.paths), strict=True))
-        return [" ".join(named[label]) for label in range(len(named))]
+        named: dict[int, str] = {}
+        for path, label in zip(train.paths, train.labels, strict=True):
+            if label not in named:
+                named[label] = " ".join(path.split("/")[-3:-1])
+        return [named[label] for label in range(len(named))]
 
 
 @hookimpl

@@ -151,7 +151,7 @@ def test_the_fingerprint_is_that_of_files_labels_and_rules(kind: type[Official],
     # What is stored is the same, of which a network takes another part.
     assert kind(size=9, stored=12).info(tmp_path).fingerprint == first
     others = [prints(stored=13), *([prints(stored=12, fit="pad")] if kind is not Cinic10 else [])]
-    paint(next(item.path for item in kind().listing(tmp_path).train), 999, (31, 47))
+    paint(next(Path(item.path) for item in kind().listing(tmp_path).train), 999, (31, 47))
     others.append(prints(stored=12))
     assert len({first, *others}) == 1 + len(others)
 
@@ -185,12 +185,12 @@ def test_what_is_missing_is_named_with_what_to_put_where(kind: type[Official], t
 def test_an_image_that_is_missing_is_an_error(kind: type[Official], tmp_path: Path) -> None:
     listing = kind(size=8).listing(tmp_path)
     if kind in {ImagenetLt, PlacesLt, Inaturalist2018}:
-        listing.train[0].path.unlink()
+        Path(listing.train[0].path).unlink()
         with pytest.raises(DataError, match="cannot be read as an image") as error:
             kind(size=8).info(tmp_path)
         assert "there is no such file" in error.value.why
     else:
-        listing.train[0].path.unlink()
+        Path(listing.train[0].path).unlink()
         with pytest.raises(DataError, match="is not that of"):
             kind(size=8).info(tmp_path)
 
