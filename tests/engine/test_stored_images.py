@@ -7,9 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from engine.world import context_of, fit_job, plain, same, weights
+from safetensors.torch import load_file
 
-from ltbench.engine import stored_images
+from ltbench.core.spec import PROTOCOL, Job, identity
+from ltbench.engine import stored_images, subset
 from ltbench.engine.augmented_images import reader
+from ltbench.engine.fit import fit
+from ltbench.engine.predict import predict
 from ltbench.engine.segment import Reading
 from ltbench.engine.stored_images import StoredImages, all_images, centre_of, images_at, in_batches
 from ltbench.engine.streams import generator
@@ -18,6 +23,8 @@ from ltbench.stages import Moment, Told
 from ltbench_plugins.augments.autoaugment import AutoAugment
 from ltbench_plugins.augments.crop_flip import CropFlip
 from ltbench_plugins.augments.flip import Flip
+from ltbench_plugins.mixes.mixup import Mixup
+from ltbench_plugins.samplers.cb_sampler import CbSampler
 
 ROWS = torch.tensor([5, 1, 1, 17, 0])
 
@@ -106,3 +113,27 @@ def test_of_larger_images_the_centre_is_taken_unless_an_augmentation_chooses(
     assert torch.equal(batch(CropFlip(padding=1), source, 6), batch(CropFlip(padding=1), centre, 6))
     assert torch.equal(batch(Larger(), source, 6), whole[ROWS][..., :6, :6].float().mul_(1 / 255))
     assert torch.equal(batch(Larger(), source, 8), batch(CropFlip(), source, 8))
+
+
+@pytest.mark.parametrize("bag", [None, 0])
+def test_a_training_and_a_prediction_have_the_same_bits(
+    bag: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    augmented = plain(augment=CropFlip(padding=1), mix=Mixup(alpha=0.4), until=0.5)
+    job = fit_job(augmented, plain(sampler=CbSampler()), bag=bag)
+    view = {"kind": "predict", "protocol": PROTOCOL, "fit": job.key, "split": "test", "view": "identity"}
+    predicted = Job(key=identity(view), kind="predict", spec=view, parents=(job.key,))
+    results = []
+    for name, limit in (("memory", stored_images.IN_MEMORY), ("file", 0)):
+        subset.forget()
+        monkeypatch.setattr(stored_images, "IN_MEMORY", limit)
+        context = context_of(tmp_path / name)
+        fit(job, context)
+        predict(predicted, context)
+        kind = torch.Tensor if limit else StoredImages
+        assert isinstance(subset.load(job.spec["data"], context.registry, context.data_root).images, kind)
+        results.append((weights(context, job), load_file(context.store.path(predicted.key) / "logits.safetensors")))
+    subset.forget()
+    (memory, file), (logits, others) = zip(*results, strict=True)
+    assert same(memory, file)
+    assert same(logits, others)
