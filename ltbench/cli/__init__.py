@@ -10,6 +10,7 @@ import sys
 import click
 
 from ltbench import __version__
+from ltbench.core.one_look import one_look
 from ltbench.core.signals import SIGNALS, StopNow
 from ltbench.core.text_streams import spell_what_cannot_be_encoded
 from ltbench.errors import INTERRUPTED, WRONG_USAGE, LtbenchError, nearest
@@ -97,7 +98,8 @@ def main(argv: list[str] | None = None) -> None:
 def _run(argv: list[str] | None) -> int:
     spell_what_cannot_be_encoded()
     try:
-        code = group.main(argv, prog_name="ltbench", standalone_mode=False)
+        with one_look():
+            code = group.main(argv, prog_name="ltbench", standalone_mode=False)
     except LtbenchError as error:
         click.echo(f"ltbench: {error}", err=True)
         return error.exit_code

@@ -50,10 +50,13 @@ class Row(msgspec.Struct, kw_only=True):
 @click.command("data")
 @click.argument("name", required=False)
 @click.option("--download", is_flag=True, help="Download missing data sets, check them and prepare them for training.")
+@click.option("--verify", is_flag=True, help="Read all prepared images, and prepare damaged ones again.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_root_option
 @plugin_options
-def command(name: str | None, download: bool, as_json: bool, data_root: Path, choice: PluginSelection) -> None:
+def command(
+    name: str | None, download: bool, verify: bool, as_json: bool, data_root: Path, choice: PluginSelection
+) -> None:
     """Show where the data sets are, and which files a missing one needs.
 
     With NAME, show only that data set; exit with 2 if it is missing.
@@ -68,7 +71,10 @@ def command(name: str | None, download: bool, as_json: bool, data_root: Path, ch
 
         for dataset in datasets:
             click.echo(f"{dataset.label}: preparing under {data_root}", err=True)
+            dataset.fetch(data_root)
             prepare(dataset, data_root)
+    if verify:
+        _verify(datasets, data_root)
     rows = [examine(dataset, data_root) for dataset in datasets]
     if as_json:
         print_json(rows)
@@ -79,6 +85,23 @@ def command(name: str | None, download: bool, as_json: bool, data_root: Path, ch
     if name and not rows[0].here:
         datasets[0].locate(data_root)
         raise DataError(rows[0].problem)
+
+
+def _verify(datasets: Sequence[Dataset], root: Path) -> None:
+    """Read the prepared images of data sets that are here; prepare damaged ones again."""
+    from ltbench.engine.dataset_arrays import damage, prepare
+
+    for dataset in datasets:
+        try:
+            found = damage(dataset, root)
+        except LtbenchError:
+            continue  # it is missing, as its row says
+        if found is None:
+            continue
+        click.echo(f"{dataset.label}: {found or 'all prepared images are as they were written'}", err=True)
+        if found:
+            prepare(dataset, root)
+            click.echo(f"{dataset.label}: prepared again", err=True)
 
 
 def examine(dataset: Dataset, root: Path) -> Row:

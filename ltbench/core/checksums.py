@@ -1,4 +1,7 @@
-"""Digests of bytes, and of the files of a folder, stored beside them to detect damage."""
+"""Digests of bytes, and of the files of a folder, stored beside them to detect damage.
+
+Where files are large, their modification times are kept, too: what has not been written to since need not be read.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,11 @@ from ltbench.core import atomic_files
 NAME = "digest.json"
 
 
-class _Entry(msgspec.Struct, frozen=True):
+class _Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     size: int
     sha256: str
+    modified: int = 0
+    """In nanoseconds; 0 if it is not kept"""
 
 
 class _Manifest(msgspec.Struct, frozen=True):
@@ -27,8 +32,11 @@ def digest(content: bytes, digits: int = 64) -> str:
     return sha256(content).hexdigest()[:digits]
 
 
-def seal(folder: Path, key: str) -> None:
-    """Flush the files of a folder and write their digests. File modes follow the umask; some libraries use 0600."""
+def seal(folder: Path, key: str, *, stamped: bool = False) -> None:
+    """Flush the files of a folder and write their digests. File modes follow the umask; some libraries use 0600.
+
+    stamped: with their modification times, for `is_as_stamped`.
+    """
     manifest = folder / NAME
     manifest.touch()
     mode = manifest.stat().st_mode & 0o777
@@ -36,11 +44,25 @@ def seal(folder: Path, key: str) -> None:
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != manifest):
         path.chmod(mode)
         atomic_files.flush(path)
-        entries[path.relative_to(folder).as_posix()] = _entry(path)
+        entries[path.relative_to(folder).as_posix()] = _entry(path, stamped=stamped)
     atomic_files.write(manifest, msgspec.json.encode(_Manifest(key, entries)))
     # The names in a folder are flushed with the folder, not with its files.
     for path in (*(p for p in folder.rglob("*") if p.is_dir()), folder):
         atomic_files.flush(path)
+
+
+def is_as_stamped(folder: Path, key: str) -> bool:
+    """Return whether the files of a folder have the sizes and modification times of its digests. Reads none of them."""
+    if (manifest := _manifest(folder)) is None or manifest.key != key:
+        return False
+    try:
+        found = {name: (folder / name).stat() for name in manifest.files}
+    except OSError:
+        return False
+    return all(
+        entry.modified and (found[name].st_size, found[name].st_mtime_ns) == (entry.size, entry.modified)
+        for name, entry in manifest.files.items()
+    )
 
 
 def examine(folder: Path, key: str) -> str:
@@ -57,7 +79,7 @@ def examine(folder: Path, key: str) -> str:
         # The size first: it is fast to check, and truncation is the most common damage.
         if path.stat().st_size != entry.size:
             return f"{name} has {path.stat().st_size} bytes instead of {entry.size}"
-        if _entry(path) != entry:
+        if _entry(path).sha256 != entry.sha256:
             return f"{name} does not match its digest"
     # Ignore hidden files: network file systems keep removed files that are open as `.nfs...`.
     there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name[0] != "."}
@@ -84,6 +106,7 @@ def _manifest(folder: Path) -> _Manifest | None:
         return None
 
 
-def _entry(path: Path) -> _Entry:
+def _entry(path: Path, *, stamped: bool = False) -> _Entry:
+    stat = path.stat()
     with path.open("rb") as file:
-        return _Entry(path.stat().st_size, file_digest(file, "sha256").hexdigest())
+        return _Entry(stat.st_size, file_digest(file, "sha256").hexdigest(), stat.st_mtime_ns if stamped else 0)

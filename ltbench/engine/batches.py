@@ -1,6 +1,6 @@
 """The feed: from a training subset to batches of normalised images.
 
-Images live as one uint8 tensor on the device. A batch is read by index, augmented, normalised and mixed as whole
+Images live as one uint8 tensor on the device, or are read from their file batch by batch, one batch ahead. A batch is read by index, augmented, normalised and mixed as whole
 tensors, with a random draw for each image. Each purpose has a random stream: `order`, `augment`, `augment_after` (an
 augmentation that follows the data set's own), `mix`, `partner` and `partner_augment` (the second stream of a mix).
 
@@ -24,6 +24,7 @@ from ltbench.engine.epoch_order import EpochOrder
 from ltbench.engine.hidden_mix import HiddenMix, Places
 from ltbench.engine.partner_stream import PartnerStream
 from ltbench.engine.segment import Reading
+from ltbench.engine.stored_images import AnyImages, StoredImages, centre_of, in_batches
 from ltbench.engine.streams import Streams, generator
 from ltbench.engine.subset import Subset
 from ltbench.engine.tensor_files import add_prefix, strip_prefix
@@ -75,8 +76,9 @@ class Feed:
         device: torch.device,
         recall: Recall | None = None,
     ) -> None:
-        self._images = subset.images.to(device)
         self._has_features = subset.images.is_floating_point()
+        self._whole, self._size = subset.images.to(device), subset.info.size
+        self._images = self._whole if self._has_features else centre_of(self._whole, self._size)
         self._labels = subset.labels.to(device)
         self._counts = subset.counts.to(device)
         self._normalise = normalise
@@ -88,7 +90,7 @@ class Feed:
         self._partner, self._second = PartnerStream(), PartnerStream()
         self._share: Share | None = None
         self._reading = Reading(None)
-        self._read_images: Read = reader(self._images, Reading(None))
+        self._read_images: Read = reader(self._whole, Reading(None), self._size)
         self._read, self._transform = self._read_images, normalise
         self._mix: Mix | None = None
         self._places: Places = ()
@@ -127,12 +129,12 @@ class Feed:
         self._second.use(second)
         self._share = share
         if reading != self._reading:
-            self._reading, self._read_images = reading, reader(self._images, reading)
+            self._reading, self._read_images = reading, reader(self._whole, reading, self._size)
         self._read, self._transform = self._read_images, self._normalise
-        if self._has_features:
+        if isinstance(self._images, Tensor) and self._has_features:
             self.use_features(self._images)
         self._mix, self._places = mix, places
-        self._views = [None if view is None else reader(self._images, view) for view in views]
+        self._views = [None if view is None else reader(self._whole, view, self._size) for view in views]
         if not self._has_features:
             self._check_outputs(reading.augment, mix)
 
@@ -148,7 +150,7 @@ class Feed:
 
     def unaugmented_images(self) -> Iterator[Tensor]:
         """Yield all training images in stored order, in batches: normalised, channels_last, without augmentation."""
-        for images in torch.split(self._images, _FEATURE_BATCH):
+        for images in in_batches(self._images, _FEATURE_BATCH):
             yield _channels_last(self._normalise(images.float().mul_(1 / 255)))
 
     def next(self, moment: Moment) -> Batch:
@@ -157,10 +159,12 @@ class Feed:
         moment: of the step. Without a mix, `lam` is None and `labels_a` and `labels_b` are the same; so they are for a
         hidden mix until it has blended the batch.
         """
-        indices = self._next_indices(moment).to(self._labels.device)
+        indices = self._next_indices(moment)
         labels = self._labels[indices]
         tell = self._tell(indices, labels, moment)
         images = self._transform(self._read(indices, tell, self._streams))
+        if isinstance(self._whole, StoredImages) and not self.at_end:
+            self._whole.expect(self._following())
         views = tuple(self._view(number, images, indices, tell) for number in range(len(self._views)))
         if self._mix is not None:
             return self._mixed(self._mix, images, tell(self._mix), views)
@@ -207,9 +211,15 @@ class Feed:
         if self.at_end:
             # Drawn only when needed, because the next segment may have another order.
             self._epoch, self._cursor = self.order.draw_epoch(self._streams("order"), moment), 0
-        start = self._cursor * self.order.batch_size
+        indices = self._following()
         self._cursor += 1
-        return self._epoch[start : start + self.order.batch_size]
+        return indices
+
+    def _following(self) -> Tensor:
+        """Return the indices of the next batch of the epoch."""
+        assert self.order is not None
+        start = self._cursor * self.order.batch_size
+        return self._epoch[start : start + self.order.batch_size].to(self._labels.device)
 
     def _next_partner(self, stream: PartnerStream, purpose: str, size: int, moment: Moment) -> Partner:
         indices = stream.next(size, moment, self._streams(purpose)).to(self._labels.device)
@@ -228,8 +238,8 @@ class Feed:
         return tell
 
     @property
-    def images(self) -> Tensor:
-        """All training images, uint8 [N, channels, size, size], or their features, float [N, D]."""
+    def images(self) -> AnyImages:
+        """All training images, by index, uint8 [N, channels, size, size], or their features, float [N, D]."""
         return self._images
 
     @property

@@ -12,6 +12,7 @@ from torch import Tensor
 from ltbench.engine.augmented_images import reader
 from ltbench.engine.dataset_arrays import prepare
 from ltbench.engine.segment import Reading
+from ltbench.engine.stored_images import centre_of
 from ltbench.engine.streams import generator
 from ltbench.errors import UsageError
 from ltbench.stages import Adaptive, Augment, Dataset, Mix, Moment, Partner, Technique, Told
@@ -39,13 +40,14 @@ def examples(technique: Technique, dataset: Dataset, root: Path, seed: int = 0) 
     # Classes evenly spaced from head to tail, so that a mix that treats tail classes differently meets some.
     shown = classes[torch.linspace(0, len(classes) - 1, min(COLUMNS, len(classes))).round().long()]
     indices = torch.stack([(test_labels == label).nonzero()[0, 0] for label in shown])
-    stored, labels = torch.from_numpy(images.test_images)[indices], test_labels[indices]
+    whole, labels = torch.from_numpy(images.test_images[indices.numpy()]), test_labels[indices]
+    stored = centre_of(whole, info.size)
     rows: list[tuple[Tensor, list[str]]] = [(stored.float() / 255, [info.classes[label] for label in labels.tolist()])]
     stream = generator(seed, technique.stage)
     told = _told(technique, stored, labels, len(info.classes))
     for _ in range(DRAWS):
         if isinstance(technique, Augment):
-            read = reader(stored, Reading(technique))
+            read = reader(whole, Reading(technique), info.size)
             augmented = read(torch.arange(len(labels)), lambda _: told, lambda _: stream)
             rows.append((augmented, [""] * len(labels)))
         else:

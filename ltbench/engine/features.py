@@ -28,6 +28,7 @@ from ltbench.engine.determinism import autocast, reproducible
 from ltbench.engine.environment import environment
 from ltbench.engine.modules import input_of
 from ltbench.engine.network import build, normaliser
+from ltbench.engine.stored_images import centre_of
 from ltbench.engine.structure import classifier_of
 from ltbench.engine.subset import CACHES, Subset, bag_indices, dataset_images, selection, subset_of
 from ltbench.engine.views import view_of
@@ -61,7 +62,7 @@ def compute_features(job: Job, context: Context) -> None:
         view, view_images = view_of(spec["view"], context.registry)
         plugins = [context.registry.provenance(technique) for technique in (model, view) if technique is not None]
         look = _look(spec, model, info)
-        hashes = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
+        hashes = [hashlib.blake2b(centre_of(image, info.size).tobytes(), digest_size=16).digest() for image in images]
         known = _known_rows(look, set(hashes), plugins, context.store)
         missing = [number for number, digest in enumerate(hashes) if digest not in known]
         rows = [known.get(digest) for digest in hashes]
@@ -70,7 +71,7 @@ def compute_features(job: Job, context: Context) -> None:
             normalise = normaliser(model, info, device)
 
             def prepare(batch: IntArray) -> Tensor:
-                pixels = torch.from_numpy(batch).to(device).float().mul_(1 / 255)
+                pixels = torch.from_numpy(centre_of(batch, info.size)).to(device).float().mul_(1 / 255)
                 return view_images(normalise(pixels)).contiguous(memory_format=torch.channels_last)
 
             batches = (prepare(batch) for batch in _filled_batches(images, missing))
@@ -193,7 +194,7 @@ def feature_subset(spec: Spec, context: Context) -> Subset:
 @lru_cache(maxsize=2)
 def _feature_subset(data: bytes, keys: tuple[str, ...], context: Context) -> Subset:
     chosen, info = selection(msgspec.json.decode(data), context.registry, context.data_root)
-    rows = _Rows(keys, context.store).take(chosen.indices)
+    rows = torch.from_numpy(_Rows(keys, context.store).take(chosen.indices))
     return subset_of(chosen, info, rows, rows[:0], rows[:0], np.empty(0, np.int64))
 
 

@@ -95,6 +95,7 @@ def fit_together(jobs: Sequence[Job], context: Context) -> dict[str, Exception]:
                         trainings[job.key] = Training(job.spec, subset, context.registry, device)
                 except Exception as error:  # noqa: BLE001 - a technique may raise anything
                     failed[job.key] = error
+            assert isinstance(subset.images, torch.Tensor), "features are in memory"
             failed |= HeadStack(trainings, subset.images, device).run()
         for job in missing:
             if job.key not in failed:

@@ -31,6 +31,7 @@ from ltbench.engine.features import features_to_predict
 from ltbench.engine.fit import training_subset
 from ltbench.engine.modules import input_of
 from ltbench.engine.network import normaliser
+from ltbench.engine.stored_images import AnyImages, centre_of, in_batches
 from ltbench.engine.stored_logits import stored_parts
 from ltbench.engine.structure import classifier_of, classifiers_of
 from ltbench.engine.subset import load
@@ -38,7 +39,7 @@ from ltbench.engine.tensor_files import write_tensors
 from ltbench.engine.trained_network import trained_classifier, trained_network
 from ltbench.engine.views import ViewImages, view_of
 from ltbench.errors import JobFailed
-from ltbench.jobs.prediction_file import BATCH
+from ltbench.jobs.prediction_file import batch_size
 from ltbench.stages import Model
 from ltbench.store.format import write_json
 from ltbench.suite.recipe import Recipe
@@ -63,6 +64,7 @@ def predict(job: Job, context: Context) -> None:
     recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
     with output_checks.naming_techniques(), reproducible(device):
         view, view_images = view_of(job.spec["view"], context.registry)
+        images: AnyImages
         if on_features:
             images, labels, info = features_to_predict(spec, job.spec, context)
             network = trained_classifier(fit, context, info, device)
@@ -70,6 +72,7 @@ def predict(job: Job, context: Context) -> None:
         else:
             subset = training_subset(spec, context) if split == "train" else load(*_where(spec, context))
             images, labels = (subset.images, subset.labels) if split == "train" else subset.split(split)
+            images = centre_of(images, subset.info.size)
             network = trained_network(fit, context, subset.info, device)
             prepare = prepared(normaliser(model, subset.info, device), view_images)
 
@@ -84,11 +87,12 @@ def predict(job: Job, context: Context) -> None:
             return {**stored_parts(logits), **({"features": taken[0]} if taken else {})}
 
         finite: list[bool] = []
-        first, *rest = torch.split(images, BATCH)
+        parts = in_batches(images, batch_size(images.shape))
+        first = next(parts)
         with output_checks.leaving_no_state(model):
             batches = [stored(first)]
-        batches += map(stored, rest)
-        classifier = linear_classifier(classifiers_of(network), lambda: run(images[:2])[0], weights=features)
+        batches += map(stored, parts)
+        classifier = linear_classifier(classifiers_of(network), lambda: run(first[:2])[0], weights=features)
     if not all(finite):
         raise JobFailed("logits are not finite", where=f"model '{model.label}', fit {fit}")
     seconds = time.perf_counter() - began

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -38,4 +38,5 @@ def probed(
         return logits.float()
 
     with evaluating(network), torch.no_grad():
-        return technique.probe(predict, feed.images, feed.labels, state, following, stream)
+        # Of stored images, an index reads some, as of a tensor.
+        return technique.probe(predict, cast("Tensor", feed.images), feed.labels, state, following, stream)

@@ -16,7 +16,9 @@ from torch import Tensor
 from ltbench.core.spec import Spec, label_of, stream_seed, techniques_in
 from ltbench.engine.dataset_arrays import prepare
 from ltbench.engine.output_checks import check_indices, leaving_no_state, naming_techniques
+from ltbench.engine.stored_images import AnyImages, StoredImages, all_images, centre_of, images_at
 from ltbench.errors import DataError, JobFailed
+from ltbench.jobs.described import described
 from ltbench.jobs.held_out import check_own_split
 from ltbench.longtail import (
     check_counts,
@@ -38,24 +40,24 @@ if TYPE_CHECKING:
 class Subset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A training subset and the test images. Read-only: the tensors are cached and shared between trainings."""
 
-    images: Tensor
-    """uint8 [N, channels, size, size]; or their features, float [N, D], and the same for those below"""
+    images: AnyImages
+    """uint8 [N, channels, side, side], as they are stored; or their features, float [N, D], and the same for those below"""
     labels: Tensor
     """int64 [N]"""
     counts: Tensor
     """int64 [C], of this subset"""
-    test_images: Tensor
+    test_images: AnyImages
     """uint8 [M, channels, size, size]"""
     test_labels: Tensor
     """int64 [M]"""
-    held_out_images: Tensor
+    held_out_images: AnyImages
     """uint8 [H, channels, size, size], none of them among `images`; H is 0 if nothing is held out"""
     held_out_labels: Tensor
     """int64 [H]"""
     info: DatasetInfo
     """Of the whole data set; its counts are larger than the subset's."""
 
-    def split(self, name: str) -> tuple[Tensor, Tensor]:
+    def split(self, name: str) -> tuple[AnyImages, Tensor]:
         """Return images and labels of a split: `test` or `held_out`."""
         return {
             "test": (self.test_images, self.test_labels), "held_out": (self.held_out_images, self.held_out_labels),
@@ -92,7 +94,7 @@ def load(data_spec: Mapping[str, Any], registry: Techniques, data_root: Path) ->
 def selection(data_spec: Mapping[str, Any], registry: Techniques, data_root: Path) -> tuple[Selection, DatasetInfo]:
     """Return which images `load` would read, and the description of the whole data set. Raises as `load` does."""
     parts = _parts(data_spec, registry, data_root)
-    return _selection(*parts), parts[0].info(data_root)
+    return _selection(*parts), described(parts[0], parts[1], data_root)
 
 
 def dataset_images(dataset: Dataset, fingerprint: str, data_root: Path) -> tuple[Images, DatasetInfo]:
@@ -101,42 +103,36 @@ def dataset_images(dataset: Dataset, fingerprint: str, data_root: Path) -> tuple
     Raises `DataError` if they are missing, corrupt, or not those of the fingerprint.
     """
     with leaving_no_state(dataset):
-        info = dataset.info(data_root)
-    if fingerprint not in (info.fingerprint, info.valid_fingerprint):
-        raise _changed(dataset, info.fingerprint, fingerprint, data_root)
-    with leaving_no_state(dataset):
-        return _images(dataset, data_root), info
+        info = described(dataset, fingerprint, data_root)
+        return _images(dataset, fingerprint, data_root), info
 
 
-_Parts = tuple[Dataset, Profile, float, int, float | str, Path]
+_Parts = tuple[Dataset, str, Profile, float, int, float | str, Path]
 
 
 def _parts(data_spec: Mapping[str, Any], registry: Techniques, data_root: Path) -> _Parts:
-    """Return what decides a subset: data set, profile, imbalance factor, seed, what is held out, and the data root."""
+    """Return what decides a subset.
+
+    Data set, fingerprint, profile, imbalance factor, seed, what is held out, and the data root.
+    """
     dataset = registry.build_as(data_spec["dataset"], Dataset)
     profile = registry.build_as(data_spec["profile"], Profile)
+    fingerprint = data_spec["fingerprint"]
     with leaving_no_state(dataset):
-        fingerprint = dataset.info(data_root).fingerprint
-    if fingerprint != data_spec["fingerprint"]:
-        raise _changed(dataset, fingerprint, data_spec["fingerprint"], data_root)
+        described(dataset, fingerprint, data_root)
     factor = check_imbalance_factor(data_spec["imbalance_factor"])
-    return dataset, profile, factor, data_spec["subset_seed"], data_spec.get("held_out", 0.0), data_root
-
-
-def _changed(dataset: Dataset, found: str, expected: str, data_root: Path) -> DataError:
-    return DataError(
-        f"data set '{dataset.label}' has changed since the plan was made",
-        where=str(data_root),
-        why=f"its fingerprint is {found}; expected {expected}",
-        fix="plan again",
-    )
+    return dataset, fingerprint, profile, factor, data_spec["subset_seed"], data_spec.get("held_out", 0.0), data_root
 
 
 def select_images(subset: Subset, indices: Tensor) -> Subset:
     """Return the subset restricted to the training images at `indices`, int64 [K], in that order, with repetitions."""
     labels = subset.labels[indices]
+    images = subset.images
     return msgspec.structs.replace(
-        subset, images=subset.images[indices], labels=labels, counts=labels.bincount(minlength=len(subset.counts))
+        subset,
+        images=images.selected(indices) if isinstance(images, StoredImages) else images[indices],
+        labels=labels,
+        counts=labels.bincount(minlength=len(subset.counts)),
     )
 
 
@@ -192,7 +188,9 @@ def forget() -> None:
         clear()
 
 
-_images = lru_cache(maxsize=4)(prepare)
+@lru_cache(maxsize=4)
+def _images(dataset: Dataset, fingerprint: str, root: Path) -> Images:
+    return prepare(dataset, root, described(dataset, fingerprint, root))
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -208,36 +206,47 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """int64 [H]"""
 
 
-# Few, because a subset is a copy of up to a few hundred megabytes. The arrays of `_images` are memory-mapped.
+# Few, because a subset may be a copy of a few hundred megabytes. The arrays of `_images` are on disk.
 @lru_cache(maxsize=4)
 def _subset(
-    dataset: Dataset, profile: Profile, imbalance_factor: float, seed: int, held_out: float | str, root: Path
+    dataset: Dataset,
+    fingerprint: str,
+    profile: Profile,
+    imbalance_factor: float,
+    seed: int,
+    held_out: float | str,
+    root: Path,
 ) -> Subset:
     """held_out: as in a data spec."""
-    chosen = _selection(dataset, profile, imbalance_factor, seed, held_out, root)
-    info, images = dataset.info(root), _images(dataset, root)
+    chosen = _selection(dataset, fingerprint, profile, imbalance_factor, seed, held_out, root)
+    info, images = described(dataset, fingerprint, root), _images(dataset, fingerprint, root)
     apart = images.valid_images if isinstance(held_out, str) else images.train_images
     return subset_of(
         chosen,
         info,
-        images.train_images[chosen.indices],
-        images.test_images,
-        apart[chosen.held_out],
+        images_at(images.train_images, chosen.indices),
+        centre_of(all_images(images.test_images), info.size),
+        centre_of(images_at(apart, chosen.held_out), info.size),
         images.test_labels,
     )
 
 
 def subset_of(
-    chosen: Selection, info: DatasetInfo, images: Any, test_images: Any, held_out_images: Any, test_labels: Any
+    chosen: Selection,
+    info: DatasetInfo,
+    images: AnyImages,
+    test_images: AnyImages,
+    held_out_images: AnyImages,
+    test_labels: Any,
 ) -> Subset:
-    """Return a subset of these arrays, which may be those of features. test_labels: int64 [M]."""
+    """Return a subset of these images, which may be features. test_labels: int64 [M]."""
     return Subset(
-        images=torch.from_numpy(images),
+        images=images,
         labels=torch.from_numpy(chosen.labels),
         counts=torch.from_numpy(class_counts(chosen.labels, len(info.classes))),
-        test_images=torch.from_numpy(test_images),
+        test_images=test_images,
         test_labels=torch.from_numpy(test_labels),
-        held_out_images=torch.from_numpy(held_out_images),
+        held_out_images=held_out_images,
         held_out_labels=torch.from_numpy(chosen.held_out_labels),
         info=info,
     )
@@ -245,15 +254,21 @@ def subset_of(
 
 @lru_cache(maxsize=16)
 def _selection(
-    dataset: Dataset, profile: Profile, imbalance_factor: float, seed: int, held_out: float | str, root: Path
+    dataset: Dataset,
+    fingerprint: str,
+    profile: Profile,
+    imbalance_factor: float,
+    seed: int,
+    held_out: float | str,
+    root: Path,
 ) -> Selection:
-    info = dataset.info(root)
+    info = described(dataset, fingerprint, root)
     with leaving_no_state(profile):
         counts = profile.counts(info.train_counts, imbalance_factor)
     where = f"{dataset.label}, profile {profile.label}, imbalance factor {imbalance_factor:g}"
     check_counts(counts, info.train_counts, where, names=info.classes)
     with leaving_no_state(dataset):
-        images = _images(dataset, root)
+        images = _images(dataset, fingerprint, root)
     indices = subset_indices(images.train_labels, counts, seed)
     if isinstance(held_out, str):
         check_own_split(held_out, info, dataset.label)
@@ -276,4 +291,4 @@ def _selection(
     return Selection(indices=indices, labels=images.train_labels[indices], held_out=apart, held_out_labels=apart_labels)
 
 
-CACHES += [_images.cache_clear, _selection.cache_clear, _subset.cache_clear]
+CACHES += [described.cache_clear, _images.cache_clear, _selection.cache_clear, _subset.cache_clear]

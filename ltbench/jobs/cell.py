@@ -13,6 +13,7 @@ import numpy as np
 from ltbench.core.spec import Job, Spec, passes_through, splits_of
 from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import DataError, JobFailed
+from ltbench.jobs.described import described
 from ltbench.jobs.evidence import Needed
 from ltbench.jobs.held_out import divided_counts
 from ltbench.jobs.metrics import MetricResults, by_split, compute_metrics, record_fields
@@ -206,9 +207,7 @@ def _training_counts(job: Job, context: Context, fits: Mapping[str, Spec]) -> In
     # Every member was trained on a bag, so no fit has the counts of the subset. Those of a data set whose images belong
     # together are close to these, as whole units are held out.
     data = job.extra["fits"][0]["data"]
-    info = context.registry.build_as(data["dataset"], Dataset).info(context.data_root)
-    if info.fingerprint != data["fingerprint"]:
-        raise DataError(f"data set '{data['dataset']['name']}' has changed since the training")
+    info = described(context.registry.build_as(data["dataset"], Dataset), data["fingerprint"], context.data_root)
     profile = context.registry.build_as(data["profile"], Profile)
     return np.asarray(divided_counts(data, info, profile)[0], dtype=np.int64)
 

@@ -21,11 +21,21 @@ if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
 
 
-BATCH = 500
-"""Images per batch of a prediction: 250 to 500 are fastest on a CPU; 2,000 take twice as long. Last bits depend on it."""
+_BATCH = 500
+"""Images per batch of a prediction: 250 to 500 are fastest on a CPU; 2,000 take twice as long."""
+_AREA = 64 * 64
+"""Pixels of the largest images in such a batch; of larger ones, a batch has as many pixels as of these."""
 WHOLE = 256
 """Largest number of classes whose logits are stored as float32."""
 TOP, BELOW = "top", "below"
+
+
+def batch_size(shape: Sequence[int]) -> int:
+    """Return the images per batch of a prediction, on which the last bits of logits depend.
+
+    shape: of the images, [..., height, width]; or of their features, [N, D].
+    """
+    return _BATCH if len(shape) < 3 else min(_BATCH, max(1, _BATCH * _AREA // (shape[-2] * shape[-1])))
 
 
 class StoredPrediction(NamedTuple):

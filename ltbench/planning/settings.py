@@ -12,6 +12,7 @@ from ltbench.core.spec import Spec
 from ltbench.costs import check_costs
 from ltbench.errors import DataError, UsageError
 from ltbench.executor import Techniques
+from ltbench.jobs.described import description
 from ltbench.jobs.held_out import divided, has_own_split, held_out_spec
 from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.longtail import check_counts
@@ -71,7 +72,7 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
             )
     for dataset in _each(registry, suite.datasets, "dataset", Dataset):
         with leaving_no_state(registry, dataset, "info"):
-            info = dataset.info(data_root)
+            info = description(dataset, data_root)
         check_costs(suite.metric, info.classes, dataset.label)
         if dataset.augment:
             _default_augment(registry, dataset.augment)

@@ -80,6 +80,14 @@ class Augment(Adaptive, frozen=True):
         """
         return self.apply(prepared[indices].float().mul_(1 / 255), generator)
 
+    def to_size(self, images: Tensor, size: int, generator: Generator) -> Tensor:
+        """Return the transformed images, of a data set that stores larger ones than networks take.
+
+        The harness calls this method for an augmentation that overrides it; others get the centre of the images.
+        images: as for `apply`, with sides of at least `size`; returned are [B, channels, size, size].
+        """
+        raise NotImplementedError
+
     def apply_to(self, images: Tensor, told: Told, generator: Generator) -> Tensor:
         """Return the transformed images, with access to labels, moment and state.
 

@@ -26,7 +26,9 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True):
     test_counts: tuple[int, ...]
     channels: int
     size: int
-    """Height and width of the square images, in pixels."""
+    """Height and width of the square images that networks take, in pixels."""
+    stored: int = 0
+    """Height and width of the stored images, of which augmentations take a part of `size`; 0: `size`."""
     mean: tuple[float, ...]
     """Mean of the training pixels in [0, 1] per channel; the engine normalises with it."""
     std: tuple[float, ...]
@@ -44,9 +46,17 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True):
     report: DataReport | None = None
     """What was found in the files, for a data set that is described by reading them; not part of an identity."""
 
+    @property
+    def side(self) -> int:
+        """Height and width of the stored images."""
+        return self.stored or self.size
+
 
 class Images(msgspec.Struct, frozen=True, kw_only=True):
-    """A data set in memory or memory-mapped: images `uint8 [N, channels, size, size]`, labels `int64 [N]`."""
+    """A data set in memory, memory-mapped, or as `ltbench.image_files.image_rows.ImageRows`.
+
+    Images are `uint8 [N, channels, side, side]` with the side of stored images, labels `int64 [N]`.
+    """
 
     train_images: Any
     train_labels: Any
@@ -91,6 +101,9 @@ class Dataset(Technique, frozen=True):
         """Return where the data is, in one line. Raises `DataError` with instructions if it is missing."""
         raise NotImplementedError
 
+    def fetch(self, root: Path) -> None:
+        """Download missing files if possible, for a data set that cannot be described without them (`data --download`)."""
+
     def load(self, root: Path) -> Images:
         """Read and verify the images; download missing ones first if possible."""
         raise NotImplementedError
@@ -102,7 +115,7 @@ class Dataset(Technique, frozen=True):
         """
         from ltbench.image_files.decode import Rules
 
-        return Rules(channels=info.channels, size=info.size)
+        return Rules(channels=info.channels, size=info.size, stored=info.stored)
 
     def census(self, root: Path) -> Census | None:
         """Return what the image files are like; None for a data set that is not read from files of users."""

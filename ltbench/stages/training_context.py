@@ -116,8 +116,8 @@ class Adaptive(Technique, frozen=True):
     def probe(self, predict: Predict, images: Tensor, labels: Tensor, state: State, moment: Moment, generator: Generator) -> State:  # fmt: skip
         """Return the state after an epoch, for a technique that has to look at images of its own making.
 
-        images: all training images, uint8 [N, channels, size, size]; labels: int64 [N]; moment: of the next step.
-        Called after `after_epoch`.
+        images: all training images, uint8 [N, channels, size, size]; labels: int64 [N]; moment: of the next step. Many images
+        stay on disk: `images[indices]` reads some. Called after `after_epoch`.
         """
         return state
 

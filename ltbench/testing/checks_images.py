@@ -48,6 +48,9 @@ def _augmented(augment: Augment, inputs: Inputs, stored: Any, seed: int) -> Iter
             facts = told(augment, inputs, len(stored), moment_at(EPOCHS - 1), state)
             yield "apply_to", augment.apply_to(stored / 255, facts, inputs.generator(seed))
         return
+    if type(augment).to_size is not Augment.to_size:
+        larger = torch.as_tensor(inputs.images(len(stored), stored.shape[1], 2 * stored.shape[-1])) / 255
+        yield "to_size", augment.to_size(larger, stored.shape[-1], inputs.generator(seed))
     yield "apply", augment.apply(stored / 255, inputs.generator(seed))
     yield "batch", augment.batch(augment.prepare(stored.clone()), torch.arange(len(stored)), inputs.generator(seed))
 

@@ -79,6 +79,8 @@ def augment(technique: Augment, inputs: Inputs) -> Result:
                 for state in known
             ]
             continue
+        if type(technique).to_size is not Augment.to_size:
+            results[f"{channels} channels to a size"] = technique.to_size(images, inputs.pixels, inputs.generator(3))
         results[f"apply to {channels} channels"] = technique.apply(images, inputs.generator(3)).clone()
         indices = inputs.tensor("indices", [5, 1, 1, 11])
         prepared = technique.prepare(stored)

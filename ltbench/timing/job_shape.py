@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ltbench.core.spec import Job, Spec, canonical, label_of
+from ltbench.jobs.described import description
 from ltbench.stages import Branches, Dataset, DatasetInfo
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class Shapes:
         dataset = fit["data"]["dataset"]
         key = canonical(dataset)
         if key not in self._infos:
-            self._infos[key] = self._registry.build_as(dataset, Dataset).info(self._data_root)
+            self._infos[key] = description(self._registry.build_as(dataset, Dataset), self._data_root)
         info = self._infos[key]
         return {
             "channels": info.channels, "size": info.size, "classes": len(info.classes),

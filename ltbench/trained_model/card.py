@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ltbench.core.spec import label_of
+from ltbench.image_files.squares import FITTED
 from ltbench.technique import written
 
 if TYPE_CHECKING:
@@ -16,10 +17,27 @@ _ROWS = 20
 """Classes in the table of the card; all of them are in model.json."""
 _DECODE = """\
 image = Image.open("photo.jpg").convert("{mode}")
+{square}image = numpy.array(image).reshape({side}, {side}, {channels})
+{centre}pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
+"""
+_RESIZED = """\
+image = image.resize(({side}, {side}), Image.Resampling.BICUBIC)
+"""
+_SQUARE = {
+    "crop": """\
 (width, height), side = image.size, min(image.size)
 image = image.crop(((width - side) // 2, (height - side) // 2, (width + side) // 2, (height + side) // 2))
-image = numpy.array(image.resize(({size}, {size}), Image.Resampling.BICUBIC)).reshape({size}, {size}, {channels})
-pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
+"""
+    + _RESIZED,
+    "pad": """\
+width, height = (max(1, round(side * {side} / max(image.size))) for side in image.size)
+part, image = image.resize((width, height), Image.Resampling.BICUBIC), Image.new("{mode}", ({side}, {side}), {ground})
+image.paste(part, (({side} - width) // 2, ({side} - height) // 2))
+""",
+    "squash": _RESIZED,
+}
+_CENTRE = """\
+image = image[{start}:{end}, {start}:{end}]
 """
 _TIMM = """\
 network = timm.create_model("{name}", {arguments}).eval()
@@ -69,7 +87,7 @@ def _what(about: Description) -> Iterator[str]:
     for name, value in (
         ("cell", f"`{about.cell}`"),
         ("seeds", f"subset {s['subset_seed']}, training {s['seed']}"),
-        ("images", f"{about.reading.size} x {about.reading.size}, {'grey' if about.reading.channels == 1 else 'RGB'}, central square"),
+        ("images", f"{about.reading.size} x {about.reading.size}, {'grey' if about.reading.channels == 1 else 'RGB'}, {FITTED[about.reading.fit]}"),
         ("posthoc", _posthoc(about)),
         ("views of an image", ", ".join(about.views)),
         ("temperature", "none: no images were held out" if about.temperature is None else written(round(about.temperature, 4))),
@@ -177,7 +195,14 @@ def _loading(about: Description, without: str) -> Iterator[str]:
 def _code(about: Description) -> str:
     reading, member = about.reading, about.single
     mode = "L" if reading.channels == 1 else "RGB"
-    decode = _DECODE.format(mode=mode, size=reading.size, channels=reading.channels).rstrip()
+    side = reading.stored or reading.size
+    ground = reading.background if reading.channels == 1 else (reading.background,) * 3
+    start = (side - reading.size) // 2
+    decode = _DECODE.format(
+        mode=mode, side=side, channels=reading.channels,
+        square=_SQUARE[reading.fit].format(side=side, mode=mode, ground=ground),
+        centre=_CENTRE.format(start=start, end=start + reading.size) if side != reading.size else "",
+    ).rstrip()  # fmt: skip
     if member is None or member.timm is None or not about.baked:
         return _PROGRAM.format(decode=decode)
     made = member.timm

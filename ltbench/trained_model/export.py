@@ -117,6 +117,8 @@ def _check_transductive(posthoc: Posthoc | None) -> None:
 def _write(
     record: Record, context: Context, folder: Path, among: Iterable[Record], *, onnx: bool, torch_export: bool
 ) -> tuple[Description, str]:
+    import torch
+
     from ltbench.engine.subset import load
 
     registry = context.registry
@@ -124,7 +126,8 @@ def _write(
     info = registry.build_as(data["dataset"], Dataset).info(context.data_root)
     if info.fingerprint != data["fingerprint"]:
         raise DataError(f"data set '{data['dataset']['name']}' has changed since the training")
-    images = load(data, registry, context.data_root).test_images[:CHECKED].numpy()
+    tested = load(data, registry, context.data_root).test_images
+    images = tested[torch.arange(min(CHECKED, len(tested)))].numpy()
     view = registry.build_as(record.spec["view"], View)
     ensemble = registry.build_as(record.spec["ensemble"], Ensemble)
     classes, views = len(info.classes), views_names(record, registry)

@@ -18,7 +18,7 @@ from ltbench.image_files.decode import read_image, warnings_by_thread
 from ltbench.image_files.names import plain
 from ltbench.jobs.plugin_calls import merge_checked
 from ltbench.jobs.posthoc import adjusted_branches, merged_branches
-from ltbench.jobs.prediction_file import BATCH
+from ltbench.jobs.prediction_file import batch_size
 from ltbench.registry.registry import Registry
 from ltbench.stages import Branches, Ensemble, LinearClassifier, Posthoc, View
 from ltbench.trained_model.adjustments import restored_state
@@ -256,7 +256,7 @@ def batches(pixels: Iterable[Any]) -> Iterator[Any]:
     collected: list[Any] = []
     for image in pixels:
         collected.append(image)
-        if len(collected) == BATCH:
+        if len(collected) == batch_size(image.shape):
             yield np.stack(collected)
             collected = []
     if collected:

@@ -15,6 +15,7 @@ import numpy as np
 from ltbench.columns import TOP1
 from ltbench.core.words import counted
 from ltbench.errors import DataError, JobFailed, LtbenchError, PluginError, RecordError
+from ltbench.jobs.described import description
 from ltbench.jobs.held_out import check_own_split, divided_counts, has_own_split
 from ltbench.jobs.saved_predictions import (
     FOLDER,
@@ -118,7 +119,7 @@ class _Examiner:
         """Compare a record's data with the description of the data set."""
         data = record.fits[0]["data"]
         try:
-            info = self.registry.build_as(data["dataset"], Dataset).info(self.data_root)
+            info = description(self.registry.build_as(data["dataset"], Dataset), self.data_root)
         except DataError as error:
             yield Finding("note", record.setting.dataset, f"not compared with the data: {error.what}")
             return

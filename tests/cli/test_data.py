@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 from support import imported, ltbench
 
 from ltbench.cli.data import command
@@ -149,3 +151,40 @@ def test_a_data_set_that_raises_spoils_only_its_own_row(locate: str, info: str, 
 def test_it_starts_without_anything_heavy(tmp_path: Path) -> None:
     heavy = {"torch", "numpy", "pandas", "torchvision", "timm"}
     assert imported("data", "--data-root", tmp_path).isdisjoint(heavy)
+
+
+def test_verify_reads_all_prepared_images_and_prepares_damaged_ones_again(tmp_path: Path) -> None:
+    assert ask(tmp_path, "fashion_mini", "--verify").stderr == ""  # nothing is prepared
+    ask(tmp_path, "fashion_mini", "--download")
+    good = "fashion_mini: all prepared images are as they were written\n"
+    assert ask(tmp_path, "fashion_mini", "--verify").stderr == good
+    (folder,) = (tmp_path / "prepared").iterdir()
+    file = folder / "train_images.npy"
+    before = file.stat()
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))  # damage that leaves no trace
+    result = ask(tmp_path, "fashion_mini", "--verify")
+    assert result.exit_code == 0
+    assert result.stderr.endswith("train_images.npy does not match its digest\nfashion_mini: prepared again\n")
+    assert ask(tmp_path, "fashion_mini", "--verify").stderr == good
+
+
+def test_verify_finds_damaged_pixels_of_photos(tmp_path: Path) -> None:
+    for number in range(12):
+        file = tmp_path / "photos" / f"class {number % 2}" / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number * 9, 0, 0)).save(file)
+    photos = "image_folder[folds=2,path=photos,size=8]"
+    ask(tmp_path, photos, "--download")
+    good = f"{photos}: all prepared images are as they were written\n"
+    assert ask(tmp_path, photos, "--verify").stderr == good
+    (file,) = (tmp_path / "prepared").glob("files-*/pixels.bin")
+    before = file.stat()
+    content = bytearray(file.read_bytes())
+    content[0] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert "12 images are not what was written" in ask(tmp_path, photos, "--verify").stderr
+    assert ask(tmp_path, photos, "--verify").stderr == good

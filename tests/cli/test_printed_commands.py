@@ -287,6 +287,8 @@ TOLD: dict[str, tuple[Callable[[], object], str, str]] = {
                         "ltbench show label_smooth"),
     "ltbench data {} --download": (lambda: Registry.load().parse("cifar10").locate(Path("nowhere")), "ltbench data cifar10 --download",
                                    "ltbench data cifar10 --help"),
+    "ltbench data '{}' --download": (lambda: Registry.load().parse("medmnist[size=64]").locate(Path("nowhere")),
+                                     "ltbench data 'medmnist[size=64]' --download", "ltbench data 'medmnist[size=64]' --help"),
 }  # fmt: skip
 """Each: what raises the error; the command in it; what is typed for it, where a word stands for another one or for
 the whole line. Nothing is downloaded."""

@@ -242,7 +242,7 @@ def test_the_network_gets_the_images_of_the_view(context: Context) -> None:
 
 def test_batches_do_not_matter(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = by_hand(context)
-    monkeypatch.setattr(module, "BATCH", 5)
+    monkeypatch.setattr(module, "batch_size", lambda _shape: 5)
     torch.testing.assert_close(logits(context, predict_job()), whole, rtol=1e-4, atol=1e-5)
 
 

@@ -282,6 +282,42 @@ def test_damaged_arrays_are_made_again(damage, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "prepared").iterdir()] == ["tiny-f00d"]
 
 
+def test_arrays_are_not_read_to_open_them(tmp_path: Path, monkeypatch) -> None:
+    prepare(Tiny(), tmp_path)
+    monkeypatch.setattr(dataset_arrays.checksums, "examine", lambda *_: pytest.fail("read"))
+    assert prepare(Tiny(), tmp_path).train_images[7].max() == 7
+    assert len(Tiny.loads) == 1
+
+
+def test_a_copy_of_the_folder_is_read_once(tmp_path: Path, monkeypatch) -> None:
+    prepare(Tiny(), tmp_path)
+    for file in (tmp_path / FOLDER).iterdir():
+        os.utime(file, (1, 1))
+    prepare(Tiny(), tmp_path)
+    monkeypatch.setattr(dataset_arrays.checksums, "examine", lambda *_: pytest.fail("read again"))
+    prepare(Tiny(), tmp_path)
+    assert len(Tiny.loads) == 1
+
+
+def test_a_data_set_is_described_once_for_all_jobs_of_a_process(tmp_path: Path, monkeypatch) -> None:
+    described: list[Path] = []
+    info = Tiny.info
+    monkeypatch.setattr(Tiny, "info", lambda self, root: described.append(root) or info(self, root))
+    for seed in range(3):
+        load_tiny(tmp_path, seed=seed)
+    assert len(described) == 2  # and once more before it is read
+
+
+def test_images_that_have_changed_since_a_plan_are_not_prepared_under_its_fingerprint(
+    tmp_path: Path, monkeypatch
+) -> None:
+    known = Tiny().info(tmp_path)
+    monkeypatch.setattr(Tiny, "info", lambda *_: msgspec.structs.replace(known, fingerprint="beef"))
+    with pytest.raises(DataError, match="has changed since it was described"):
+        prepare(Tiny(), tmp_path, known)
+    assert not Tiny.loads
+
+
 def test_a_file_in_the_place_of_the_folder_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "prepared").mkdir()
     (tmp_path / FOLDER).write_text("something else")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 import threading
@@ -16,8 +17,7 @@ from ltbench.errors import DataError
 from ltbench.image_files import decode as _decode
 from ltbench.image_files.decode import Reading, Rules, read_image, warnings_by_thread
 from ltbench_plugins.datasets import _reading
-from ltbench_plugins.datasets._content import moments
-from ltbench_plugins.datasets._reading import Source, empty_images, read_images, unreadable
+from ltbench_plugins.datasets._reading import Source, read_images, unreadable
 from ltbench_plugins.datasets._remarks import Traits
 
 SIZE = 8
@@ -33,8 +33,8 @@ def read(file: Path, channels: int = 1, **rules: Any) -> tuple[np.ndarray, Trait
 
 
 def read_all(files: list[Path], channels: int = 1, **rules: Any) -> tuple[np.ndarray, list[Reading]]:
-    pixels = np.ones((len(files), channels, SIZE, SIZE), np.uint8)
-    return pixels, read_images([Source(file) for file in files], pixels, Rules(channels=channels, size=SIZE, **rules))
+    pixels, readings, _ = read_images([Source(file) for file in files], Rules(channels=channels, size=SIZE, **rules))
+    return pixels, readings
 
 
 def save(image: Image.Image, file: Path, **options: Any) -> Path:
@@ -330,9 +330,9 @@ def test_strict_reading_ends_after_many_bad_files(tmp_path: Path) -> None:
     files = [tmp_path / f"{n}.png" for n in range(50)]
     for file in files:
         file.write_bytes(b"x")
-    pixels = np.zeros((50, 1, SIZE, SIZE), np.uint8)
-    found = read_images([Source(file) for file in files], pixels, Rules(channels=1, size=SIZE), strict=True)
-    assert len(found) == _reading._ENOUGH
+    _, readings, _ = read_images([Source(file) for file in files], Rules(channels=1, size=SIZE), strict=True)
+    found = [one for one in readings if one.problem]
+    assert len(found) == _reading._CHUNK
     assert f"nor can {_reading._ENOUGH - 1} others or more" in str(
         unreadable(list(zip(files, found, strict=False)), 50, "")
     )
@@ -436,26 +436,6 @@ def test_formats_of_other_programs_are_not_opened() -> None:
     assert not _decode.endings() & {".eps", ".ps", ".pdf", ".wmf", ".mpg", ".h5"}
 
 
-# --- arrays -------------------------------------------------------------------------------------------------------
-
-
-def test_large_arrays_are_mapped_from_a_file_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_reading, "_IN_MEMORY", 100)
-    large = empty_images(3, Rules(channels=1, size=SIZE), tmp_path / "prepared")
-    assert isinstance(large, np.memmap)
-    assert list((tmp_path / "prepared").iterdir()) == []
-    large[:] = 7
-    (tmp_path / "file").write_text("")
-    assert type(empty_images(3, Rules(channels=1, size=SIZE), tmp_path / "file" / "prepared")) is np.ndarray
-
-
-def test_moments_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (10, 3, 4, 4), np.uint8)
-    whole = moments(images)
-    monkeypatch.setattr("ltbench_plugins.datasets._content._BLOCK", 3)
-    assert moments(images) == whole
-
-
 def test_an_image_in_memory_is_read_as_its_file_is(tmp_path: Path) -> None:
     image = Image.effect_noise((20, 13), 80).convert("RGBA")
     image.putalpha(90)
@@ -465,3 +445,53 @@ def test_an_image_in_memory_is_read_as_its_file_is(tmp_path: Path) -> None:
         of_file, of_image = (read_image(source, rules)[0] for source in (tmp_path / "one.png", image))
     np.testing.assert_array_equal(of_file, of_image)
     assert image.mode == "RGBA"
+
+
+# --- squares --------------------------------------------------------------------------------------------------------
+
+
+def photo(width: int, height: int) -> Image.Image:
+    rng = np.random.default_rng(0)
+    return Image.fromarray(rng.integers(0, 256, (height // 4, width // 4, 3), np.uint8)).resize((width, height))
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_an_image_is_cut_padded_or_squashed(tmp_path: Path, fast: bool) -> None:
+    image = photo(96, 48)
+    file = save(image, tmp_path / "a.png")
+
+    def made(fit: str, **rules: Any) -> np.ndarray:
+        return read(file, 3, fit=fit, fast=fast, **rules)[0].astype(int)
+
+    def resized(part: Image.Image, size: tuple[int, int]) -> np.ndarray:
+        return np.asarray(part.resize(size, Image.Resampling.BICUBIC)).transpose(2, 0, 1).astype(int)
+
+    within = 2 if fast else 0
+    assert np.abs(made("squash") - resized(image, (SIZE, SIZE))).max() <= within
+    assert np.abs(made("crop") - resized(image.crop((24, 0, 72, 48)), (SIZE, SIZE))).max() <= within
+    padded = made("pad", background=7)
+    quarter = SIZE // 4
+    assert (padded[:, :quarter] == 7).all()
+    assert (padded[:, -quarter:] == 7).all()
+    assert np.abs(padded[:, quarter:-quarter] - resized(image, (SIZE, SIZE // 2))).max() <= within
+
+
+def test_of_a_larger_stored_image_the_centre_is_taken(tmp_path: Path) -> None:
+    file = save(photo(80, 60), tmp_path / "a.png")
+    with warnings_by_thread():
+        whole, _ = read_image(file, Rules(channels=3, size=20))
+        centre, _ = read_image(file, Rules(channels=3, size=16, stored=20))
+    np.testing.assert_array_equal(centre, whole[:, 2:18, 2:18])
+
+
+def test_fast_reading_is_as_tolerant_as_its_rules_say(tmp_path: Path) -> None:
+    for channels in (1, 3):
+        for number, size in enumerate([(300, 239), (201, 350), (40, 40), (9, 30)]):
+            file = save(photo(*size).convert("L" if channels == 1 else "RGB"), tmp_path / f"{number}.jpg")
+            with warnings_by_thread():
+                exact, fast = (read_image(file, Rules(channels=channels, size=64, fast=on)) for on in (False, True))
+            difference = np.abs(exact[0].astype(int) - fast[0].astype(int))
+            assert difference.max() <= 2
+            assert difference.mean() < 0.05
+            # The digest is that of the file.
+            assert fast[1].digest == hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()

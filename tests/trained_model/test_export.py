@@ -137,6 +137,25 @@ def networks(trained_photos: Trained) -> Trained:
     return trained_photos
 
 
+@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
+def test_the_card_makes_images_square_as_the_model_does(
+    fit: str, trained_photos: Trained, run_card, tmp_path: Path
+) -> None:
+    images = f"image_folder[fit={fit},path=photos,size=16,stored=20]"
+    trained_photos.run(f"fit-{fit}", datasets=[images], recipe={"augment": "random_resized_crop"})
+    (record,) = trained_photos.records(f"fit-{fit}")
+    export_model(record, trained_photos.context, tmp_path / "model", among=[record])
+    found = ltbench.load_model(tmp_path / "model")(photo_of(trained_photos))
+    label, probability = run_card(tmp_path / "model", photo_of(trained_photos))
+    assert label == found.labels[0]
+    assert probability == pytest.approx(found.probabilities.max(), abs=TOLERANCE)
+    # What is evaluated is what is classified, in another order of the same images.
+    files = sorted((trained_photos.folder / "photos" / "test").rglob("*.*"))
+    mine = ltbench.load_model(tmp_path / "model")(files).probabilities
+    evaluated = trained_photos.evaluated(record).probabilities
+    np.testing.assert_allclose(np.sort(mine, 0), np.sort(evaluated, 0), atol=1e-5)
+
+
 @pytest.mark.parametrize("model", ["test_resnet", "test_resnet[resize=24]", "test_efficientnet"])
 def test_timm_loads_what_it_can_build(model: str, networks: Trained, run_card, tmp_path: Path) -> None:
     (record,) = [

@@ -72,6 +72,8 @@ def test_an_image_alone_has_the_probabilities_that_it_has_among_others(exported,
 def test_batches_are_those_of_an_evaluation() -> None:
     sizes = [len(batch) for batch in batches(np.zeros((1, 2, 2), np.uint8) for _ in range(1_201))]
     assert sizes == [500, 500, 201]
+    large = [len(batch) for batch in batches(np.zeros((1, 224, 224), np.uint8) for _ in range(81))]
+    assert large == [40, 40, 1]  # as many pixels as 500 images of 64 x 64
 
 
 def test_paths_images_and_arrays_are_classified_alike(exported, trained_photos: Trained) -> None:

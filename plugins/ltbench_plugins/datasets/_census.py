@@ -167,7 +167,7 @@ def _by(sides: tuple[int, int]) -> str:
     return f"{sides[0]} x {sides[1]}"
 
 
-def relative_names(paths: Sequence[Path], folder: Path) -> list[str]:
+def relative_names(paths: Sequence[Path | str], folder: Path) -> list[str]:
     """Return the names of files relative to a folder, with /; the whole path of a file outside it."""
     within = str(folder).rstrip(os.sep) + os.sep
     # A prefix, because `relative_to` takes seconds for a hundred thousand files.

@@ -18,19 +18,19 @@ import msgspec
 
 from ltbench import DataReport, Dataset, DatasetInfo, Images, Meta, SkippedFiles
 from ltbench.data_report import Census
+from ltbench.errors import ParameterError
 from ltbench.image_files.decode import Reading, Rules
 from ltbench.image_files.names import plain
 from ltbench_plugins.datasets import _census
-from ltbench_plugins.datasets._content import check_contrast, fingerprint, moments, valid_fingerprint
-from ltbench_plugins.datasets._listing import Item, Listing
-from ltbench_plugins.datasets._reading import (
-    Source,
-    empty_images,
-    gathered,
-    read_images,
-    read_or_kept,
-    unreadable,
+from ltbench_plugins.datasets._content import (
+    check_contrast,
+    file_fingerprint,
+    fingerprint,
+    moments_of,
+    valid_fingerprint,
 )
+from ltbench_plugins.datasets._listing import Item, Listing
+from ltbench_plugins.datasets._reading import Source, read_or_kept, unreadable
 from ltbench_plugins.datasets._remarks import Traits
 from ltbench_plugins.datasets._splits import rows_by_split, units_of
 
@@ -51,6 +51,8 @@ class _Read(msgspec.Struct, frozen=True):
     readings: Sequence[Reading]
     pixels: Any
     """uint8 [N, channels, size, size]"""
+    sums: Sequence[Sequence[int]]
+    """Of each image, as `moments_of` takes them"""
     rows: dict[str, list[int]]
     """Split -> the rows of its images, in their order"""
     units: dict[int, str]
@@ -68,9 +70,9 @@ class Folders(Dataset, frozen=True):
     licence: ClassVar[str] = ""
     home: ClassVar[str] = ""
     by_content: ClassVar[bool] = False
-    """Whether images are kept once for all divisions, in the order of their content, so that names do not matter"""
+    """Whether images are in the order of their content, so that names do not matter"""
 
-    size: Annotated[int, Meta(ge=1, le=1024, description="side in pixels to which images are resized")] = 32
+    size: Annotated[int, Meta(ge=1, le=1024, description="side in pixels of the images that networks take")] = 32
 
     def listing(self, root: Path) -> Listing:
         """List the files. If they are missing, raises `DataError` that tells the user which files to put where."""
@@ -84,10 +86,15 @@ class Folders(Dataset, frozen=True):
     @property
     def rules(self) -> Rules:
         """How files are read."""
-        return Rules(channels=self.depth, size=self.size)
+        return Rules(channels=self.depth, size=self.stored_side)
+
+    @property
+    def stored_side(self) -> int:
+        """Side in pixels to which images are resized."""
+        return self.size
 
     def reading(self, info: DatasetInfo) -> Rules:
-        return self.rules
+        return msgspec.structs.replace(self.rules, size=self.size, stored=info.stored)
 
     @property
     def is_strict(self) -> bool:
@@ -111,7 +118,7 @@ class Folders(Dataset, frozen=True):
         return f"{plain(str(listing.folder))} ({len(listing)} images)"
 
     def load(self, root: Path) -> Images:
-        return self._images(self._read(self.listing(root), root), root)
+        return self._images(self._read(self.listing(root), root))
 
     def _known(self, root: Path) -> tuple[Listing, Description]:
         listing = self.listing(root)
@@ -125,14 +132,11 @@ class Folders(Dataset, frozen=True):
         """Read the files, and divide them. Raises `DataError` for files and classes that cannot be read."""
         _log.info("%s: reading %d images", self.label, len(listing))
         items = listing.items
-        sources = [Source(item.path, item.content) for item in items]
-        if self.by_content:
-            versions = listing.versions()
-            pixels, readings = read_or_kept(sources, versions, self.rules, root, listing.folder)
-        else:
-            pixels = empty_images(len(items), self.rules, root / "prepared")
-            readings = read_images(sources, pixels, self.rules, strict=self.is_strict)
-        failed = [(item.path, one) for item, one in zip(items, readings, strict=False) if one.problem]
+        sources = [Source(Path(item.path), item.content) for item in items]
+        pixels, readings, sums = read_or_kept(
+            sources, listing.versions(), self.rules, root, listing.folder, strict=self.is_strict
+        )
+        failed = [(Path(item.path), one) for item, one in zip(items, readings, strict=True) if one.problem]
         if fatal := [pair for pair in failed if self.is_strict or pair[1].is_rule]:
             raise unreadable(fatal, len(items), self.with_white(max((one.highest for one in readings), default=0.0)))
         rows, notes = rows_by_split(listing, items, readings)
@@ -140,14 +144,16 @@ class Folders(Dataset, frozen=True):
             for of in rows.values():
                 of.sort(key=lambda row: (items[row].label, readings[row].digest))
         units = units_of(rows["train"], items, readings) if self.by_content else {}
-        return _Read(items, readings, pixels, rows, units, notes)
+        return _Read(items, readings, pixels, sums, rows, units, notes)
 
-    def _images(self, read: _Read, root: Path) -> Images:
+    def _images(self, read: _Read) -> Images:
         import numpy as np
+
+        from ltbench.image_files.image_rows import picked
 
         arrays = {}
         for split, rows in read.rows.items():
-            arrays[f"{split}_images"] = gathered(read.pixels, rows, self.rules, root / "prepared")
+            arrays[f"{split}_images"] = picked(read.pixels, rows)
             arrays[f"{split}_labels"] = np.array([read.items[row].label for row in rows], np.int64)
         numbers = {unit: number for number, unit in enumerate(dict.fromkeys(map(read.units.get, read.rows["train"])))}
         if 1 < len(numbers) < len(read.rows["train"]):
@@ -160,34 +166,53 @@ class Folders(Dataset, frozen=True):
         read = self._read(listing, root)
         traits = Traits.of(read.readings)
         traits.check_effect(self.rules, self.label)
-        images = self._images(read, root)
-        mean, std = moments(images.train_images)
+        images = self._images(read)
+        mean, std = moments_of([read.sums[row] for row in read.rows["train"]], self.stored_side**2)
         check_contrast(std, self.label)
-        known = _census_of(listing, read, self.size)
+        known = _census_of(listing, read, self.stored_side)
         counts = {split: listing.counts(map(read.items.__getitem__, rows)) for split, rows in read.rows.items()}
+        by_file = {
+            split: ([read.readings[row].digest for row in rows], [read.items[row].label for row in rows])
+            for split, rows in read.rows.items()
+            if self.rules.fast
+        }
+        if by_file:
+            valid = file_fingerprint(self.rules, *by_file["valid"]) if "valid" in by_file else ""
+        else:
+            valid = valid_fingerprint(images)
         info = DatasetInfo(
             classes=listing.classes,
             train_counts=counts["train"],
             test_counts=counts["test"],
             channels=self.depth,
             size=self.size,
+            stored=0 if self.stored_side == self.size else self.stored_side,
             mean=mean,
             std=std,
-            fingerprint=fingerprint(images),
+            fingerprint=file_fingerprint(self.rules, *by_file["train"], *by_file["test"]) if by_file else fingerprint(images),
             train_units=0 if images.train_units is None else int(images.train_units.max()) + 1,
             valid_counts=counts.get("valid", ()),
-            valid_fingerprint=valid_fingerprint(images),
+            valid_fingerprint=valid,
             licence=self.licence,
             source=self.home,
             report=DataReport(
                 files=(), train=(), test=(), warnings=tuple(_census.warnings(known)),
-                notes=(*read.notes, *_census.notes(known, self.size), *traits.sentences(self.rules)),
+                notes=(*read.notes, *_census.notes(known, self.stored_side), *traits.sentences(self.rules)),
             ),
         )  # fmt: skip
         keep(self, images, info, root)
         described = Description(info, known)
         _store(file, described)
         return described
+
+
+def check_stored(dataset: Folders, stored: int) -> None:
+    """Raise `ParameterError` if stored images are not larger than those that networks take."""
+    if stored and stored <= dataset.size:
+        raise ParameterError(
+            f"{dataset.name} has stored = {stored}, which is not above size = {dataset.size}",
+            fix=f"stored={dataset.size * 8 // 7}, or stored=0 for size",
+        )
 
 
 def find(root: Path, path: str) -> Path:

@@ -146,7 +146,7 @@ def alike(names: Sequence[str]) -> list[str]:
 
 def nested(items: Sequence[Item], base: Path) -> list[str]:
     """Return a note if all images are in subfolders of the class folders, which may be the classes."""
-    if all(len(item.path.relative_to(base).parts) > 2 for item in items):
-        first = plain(items[0].path.relative_to(base).as_posix())
+    if all(len(Path(item.path).relative_to(base).parts) > 2 for item in items):
+        first = plain(Path(items[0].path).relative_to(base).as_posix())
         return [f"all images are in subfolders of the class folders, which may be the classes: {first}"]
     return []

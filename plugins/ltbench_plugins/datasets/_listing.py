@@ -17,8 +17,8 @@ from ltbench_plugins.datasets._files import LeftOut
 class Item(msgspec.Struct, frozen=True):
     """An image and its label."""
 
-    path: Path
-    """The file, or the name of an image inside another file"""
+    path: Path | str
+    """The file, or the name of an image inside another file; text is faster for half a million files"""
     label: int
     group: str = ""
     """Images of a group stay together in a division; empty for none"""
@@ -82,8 +82,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
         versions = iter(self.versions())
         for split, items in self.splits.items():
             digest.update(f"/{split}/{len(items)}/".encode())
-            for item in items:
-                digest.update(next(versions) + f"{item.label}/{item.group}/".encode())
+            # At once: half a million calls would take as long as looking at the files does.
+            digest.update(b"".join([next(versions) + f"{item.label}/{item.group}/".encode() for item in items]))
         return digest.hexdigest()[:32]
 
     def versions(self) -> list[bytes]:
@@ -98,10 +98,10 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-def _version(path: Path) -> bytes:
+def _version(path: Path | str) -> bytes:
     """Return what tells versions of a file apart; a file that is not there, or cannot be opened, may be later."""
     try:
-        stat = path.stat()
+        stat = os.stat(path)  # noqa: PTH116 - `Path` takes twice as long
     except (OSError, ValueError):
         return b"none/"
     return f"{stat.st_size}/{stat.st_mtime_ns}/{stat.st_mode}/".encode()

@@ -14,7 +14,7 @@ from ltbench.image_files.decode import WHITE, Rules
 from ltbench.image_files.names import plain
 from ltbench_plugins.datasets._division import Division
 from ltbench_plugins.datasets._files import subfolders
-from ltbench_plugins.datasets._folders import Folders, find, or_other_root
+from ltbench_plugins.datasets._folders import Folders, check_stored, find, or_other_root
 from ltbench_plugins.datasets._groups import group_of_each, pattern
 from ltbench_plugins.datasets._layout import alike
 from ltbench_plugins.datasets._listing import Item, Listing, Skipped
@@ -46,6 +46,18 @@ class OwnImages(Folders, frozen=True):
     by_content: ClassVar[bool] = True
 
     path: Annotated[str, Meta(description="folder, absolute or relative to the data root")] = ""
+    stored: Annotated[
+        int,
+        Meta(
+            ge=0, le=1024, description="side to which images are resized, of which augmentations take `size`; 0: size"
+        ),
+    ] = 0
+    fit: Annotated[
+        Literal["crop", "pad", "squash"],
+        Meta(
+            description="how images become squares: their centre, all on a ground of `background`, or out of proportion"
+        ),
+    ] = "crop"
     channels: Annotated[Literal[1, 3], Meta(description="1 for grey, 3 for colour")] = 3
     test_fraction: Annotated[
         float, Meta(ge=0, lt=1, description="fraction of each class for the test set if there are no test images")
@@ -77,6 +89,7 @@ class OwnImages(Folders, frozen=True):
                 )
         if self.folds and self.test_fraction:
             raise ParameterError(f"{self.name} has both test_fraction and folds", fix="leave one of them out")
+        check_stored(self, self.stored)
         if self.folds == 1:
             raise ParameterError(
                 f"{self.name} has one fold", why="it would be both training and test set", fix="folds=5"
@@ -100,7 +113,13 @@ class OwnImages(Folders, frozen=True):
 
     @property
     def rules(self) -> Rules:
-        return Rules(channels=self.channels, size=self.size, background=self.background, white=self.white)
+        return Rules(
+            channels=self.channels, size=self.stored_side, fit=self.fit, background=self.background, white=self.white
+        )
+
+    @property
+    def stored_side(self) -> int:
+        return self.stored or self.size
 
     @property
     def is_strict(self) -> bool:
@@ -135,8 +154,8 @@ class OwnImages(Folders, frozen=True):
         """Return the items with their groups, if groups are given. Raises `DataError` for an item without one."""
         if not self.groups:
             return items
-        group_of = group_of_each(self.groups, [item.path for item in items], folder)
-        return [msgspec.structs.replace(item, group=group_of[item.path]) for item in items]
+        group_of = group_of_each(self.groups, [Path(item.path) for item in items], folder)
+        return [msgspec.structs.replace(item, group=group_of[Path(item.path)]) for item in items]
 
     def _splits(self, given: Mapping[str, T], file: Path) -> dict[str, T]:
         """Return the parts of a data set by split: train, test, and valid; or under "" if they are to be divided here.

@@ -10,9 +10,10 @@ import msgspec
 from ltbench.errors import DataError
 from ltbench.image_files.decode import WHITE, Reading, Rules
 from ltbench.image_files.grey import exact
+from ltbench.image_files.squares import FITTED
 
 SENTENCES = {
-    "oblong": "not square: cropped to the central square",
+    "oblong": "not square: {fitted}",
     "turned": "rotated by their EXIF orientation",
     "exif": "with damaged EXIF data: read as stored",
     "frames": "with several frames or pages: the first is read",
@@ -54,7 +55,13 @@ class Traits(msgspec.Struct, frozen=True):
         numbers = sum(self.images[key] for key in ("deep", "wide", "float"))
         for name, given, used, of in (
             ("white", rules.white != 0, numbers, "16-bit, 32-bit or floating-point grey"),
-            ("background", rules.background != WHITE, self.images["clear"], "transparent parts"),
+            (
+                "background",
+                rules.background != WHITE,
+                self.images["clear"] + (self.images["oblong"] if rules.fit == "pad" else 0),
+                "transparent parts",
+            ),
+            ("fit", rules.fit != "crop", self.images["oblong"], "sides of different length"),
         ):
             if given and not used:
                 raise DataError(f"{name} of {what} changes nothing: no image has {of}", fix=f"leave {name} out")
@@ -63,6 +70,7 @@ class Traits(msgspec.Struct, frozen=True):
         """Return notes on what was read, without full stops."""
         words = {
             "background": rules.background, "white": exact(rules.white or 65535), "unit": exact(rules.white or 1),
+            "fitted": FITTED[rules.fit],
         }  # fmt: skip
         lines = [
             f"{images(number)} {text.format(**words)}"

@@ -147,7 +147,7 @@ def _patches(patient: Path, skipped: dict[tuple[int, str], LeftOut]) -> list[Ite
 
 def _key(item: Item) -> str:
     """Return patient, class and name of a patch."""
-    return "/".join(item.path.parts[-3:])
+    return "/".join(Path(item.path).parts[-3:])
 
 
 def _number(items: Sequence[Item], label: int) -> int:

@@ -16,7 +16,7 @@ from ltbench_plugins.datasets._listing import Item, Listing, Skipped
 from ltbench_plugins.datasets._own import OwnImages, is_of_datasets
 from ltbench_plugins.datasets._tables import ALIASES, by_preference
 
-_INSTALL = 'pip install "ltbench[huggingface]"'
+INSTALL = 'pip install "ltbench[huggingface]"'
 _opened: dict[tuple[Path, str], dict[str, Any]] = {}
 """Cache of opened data sets by folder and version of its files, as opening takes seconds."""
 
@@ -35,7 +35,7 @@ class HfFolder(OwnImages, frozen=True):
     """
 
     name = "hf_folder"
-    requires: ClassVar[Mapping[str, str]] = {"datasets": _INSTALL}
+    requires: ClassVar[Mapping[str, str]] = {"datasets": INSTALL}
 
     image_column: Annotated[str, Meta(description="column of images; empty: the one of type Image")] = ""
     label_column: Annotated[
@@ -53,11 +53,8 @@ class HfFolder(OwnImages, frozen=True):
         return path.is_dir() and is_of_datasets(path)
 
     def listing(self, root: Path) -> Listing:
-        folder = self._folder(root, self.path, "path", "dataset_info.json and *.arrow, data/*.parquet, or images")
-        stamp = _version(folder)
-        if (folder, stamp) not in _opened:
-            _opened[folder, stamp] = _open(folder, root)
-        parts = self._splits(_opened[folder, stamp], folder)
+        folder, stamp, opened = self._open(root)
+        parts = self._splits(opened, folder)
         features = next(iter(parts.values())).features
         image, label, group = self._columns(features, folder)
         given = getattr(features[label], "names", None)
@@ -92,6 +89,14 @@ class HfFolder(OwnImages, frozen=True):
         notes = ["columns: " + ", ".join(f"{use} from '{plain(column)}'" for use, column in used.items() if column)]
         return self._listed(folder, items, [plain(name) for name in names], order, notes, skipped, stamp)
 
+    def _open(self, root: Path) -> tuple[Path, str, dict[str, Any]]:
+        """Return a place that names the data set, what changes with its content, and its parts by split."""
+        folder = self._folder(root, self.path, "path", "dataset_info.json and *.arrow, data/*.parquet, or images")
+        stamp = _version(folder)
+        if (folder, stamp) not in _opened:
+            _opened[folder, stamp] = _open(folder, root)
+        return folder, stamp, _opened[folder, stamp]
+
     def _columns(self, features: Mapping[str, Any], folder: Path) -> tuple[str, str, str]:
         """Return the columns of images, labels and groups; that of groups may be empty."""
         by_type = {use: [name for name, one in features.items() if type(one).__name__ == kind]
@@ -120,16 +125,13 @@ class HfFolder(OwnImages, frozen=True):
 
 
 def _open(folder: Path, root: Path) -> dict[str, Any]:
-    """Return the parts of a data set by split, with images as bytes or paths."""
-    try:
-        import datasets
-    except ImportError:
-        raise DataError("hf_folder needs the package datasets, which is not installed", fix=_INSTALL) from None
+    """Return the parts of a data set in a folder by split, with images as bytes or paths."""
+    datasets = library("hf_folder")
     try:
         if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
             opened = datasets.load_from_disk(str(folder))
         else:
-            opened = datasets.load_dataset(str(folder), cache_dir=str(root / "prepared" / "huggingface"))
+            opened = datasets.load_dataset(str(folder), cache_dir=str(cache(root)))
     except Exception as error:
         # The library raises errors of many kinds for files that it does not know.
         raise DataError(
@@ -137,7 +139,26 @@ def _open(folder: Path, root: Path) -> dict[str, Any]:
             why=f"{type(error).__name__}: {plain(str(error))}"[:500],
             fix="a folder of save_to_disk, data/*.parquet, or images in CLASS/ (or image_folder)",
         ) from error
-    parts = dict(opened) if isinstance(opened, datasets.DatasetDict) else {str(opened.split or "train"): opened}
+    return parts_of(opened)
+
+
+def library(name: str) -> Any:
+    """Return the package datasets. name: of the data set that needs it. Raises `DataError` without it."""
+    try:
+        import datasets
+    except ImportError:
+        raise DataError(f"{name} needs the package datasets, which is not installed", fix=INSTALL) from None
+    return datasets
+
+
+def cache(root: Path) -> Path:
+    """Return the folder in which the library keeps what it has read."""
+    return root / "prepared" / "huggingface"
+
+
+def parts_of(opened: Any) -> dict[str, Any]:
+    """Return the parts of an opened data set by split, with images as bytes or paths."""
+    parts = dict(opened) if isinstance(opened, dict) else {str(opened.split or "train"): opened}
     return {split: _undecoded(part) for split, part in parts.items()}
 
 

@@ -10,8 +10,7 @@ from plugins.checks import available
 
 from ltbench import Images
 from ltbench.errors import DataError
-from ltbench_plugins.datasets._content import fingerprint
-from ltbench_plugins.datasets._folders import moments
+from ltbench_plugins.datasets._content import fingerprint, moments
 from ltbench_plugins.datasets.cifar50 import Cifar50
 from ltbench_plugins.datasets.cifar100 import CLASSES, Cifar100
 

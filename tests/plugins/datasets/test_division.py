@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ltbench.engine.dataset_arrays import prepare
 from ltbench.errors import DataError, ParameterError
 from ltbench_plugins.datasets import _folders, _reading
 from ltbench_plugins.datasets._division import draw, fold_of_each, units
@@ -137,12 +138,12 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that were read."""
     names: list[str] = []
 
-    def noted(sources: list[_reading.Source], *args: object, **options: object) -> list[_reading.Reading]:
-        names.extend(source.path.name for source in sources)
-        return read_images(sources, *args, **options)
+    def noted(source: Path, *args: object) -> object:
+        names.append(source.name)
+        return read_image(source, *args)
 
-    read_images = _reading.read_images
-    monkeypatch.setattr(_reading, "read_images", noted)
+    read_image = _reading.read_image
+    monkeypatch.setattr(_reading, "read_image", noted)
     return names
 
 
@@ -179,42 +180,49 @@ def test_an_interrupted_reading_goes_on_where_it_was(
     root: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = ImageFolder(path="photos", size=8, folds=2).info(root)
-    monkeypatch.setattr(_reading, "_PORTION", 10)
-    monkeypatch.setattr(_reading, "_KEEP_SECONDS", -1.0)
-    monkeypatch.setattr(_reading, "_KEEP_SHARE", 1e9)
-    noted = _reading.read_images
-
-    def interrupted(*args: object, **options: object) -> list[_reading.Reading]:
-        if len(read) >= 20:
-            raise KeyboardInterrupt
-        return noted(*args, **options)
-
+    monkeypatch.setattr(_reading, "_CHUNK", 10)
+    monkeypatch.setattr(_reading, "cores", lambda: 1)
     shutil.rmtree(root / "prepared")
     _folders._described.clear()
     read.clear()
-    monkeypatch.setattr(_reading, "read_images", interrupted)
+    noted = _reading.read_image
+
+    def interrupted(*args: object) -> object:
+        if len(read) >= 20:
+            raise KeyboardInterrupt
+        return noted(*args)
+
+    monkeypatch.setattr(_reading, "read_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         folded(1).info(root)
-    first = list(read)
-    assert len(first) == 20
+    assert len(read) == 20
     read.clear()
-    monkeypatch.setattr(_reading, "read_images", noted)
+    monkeypatch.setattr(_reading, "read_image", noted)
     assert ImageFolder(path="photos", size=8, folds=2).info(root) == whole
     assert len(read) == sum(SIZES.values()) - 20
 
 
 def test_damaged_images_are_read_again(root: Path, read: list[str]) -> None:
-    before = folded(1).info(root)
+    before, other = folded(1).info(root), np.asarray(prepare(folded(2), root).train_images)
     (kept,) = (root / "prepared").glob("files-*")
-    content = bytearray((kept / "pixels.npy").read_bytes())
+    content = bytearray((kept / "pixels.bin").read_bytes())
     content[-1] ^= 1
-    (kept / "pixels.npy").write_bytes(bytes(content))
+    (kept / "pixels.bin").write_bytes(bytes(content))
     for file in (root / "prepared").glob("image_folder-*.json"):
         file.unlink()
     _folders._described.clear()
     read.clear()
     assert folded(1).info(root) == before
-    assert len(read) == sum(SIZES.values())
+    assert len(read) == sum(SIZES.values()) % _reading._CHUNK  # the last chunk
+    np.testing.assert_array_equal(prepare(folded(2), root).train_images, other)
+
+
+def test_rows_of_another_reading_are_not_taken_for_those_of_an_earlier_one(root: Path) -> None:
+    before = np.asarray(prepare(folded(1), root).train_images)
+    (kept,) = (root / "prepared").glob("files-*")
+    shutil.rmtree(kept)
+    (root / "photos" / "common" / "0.png").rename(root / "photos" / "common" / "z.png")  # now the last of its class
+    np.testing.assert_array_equal(prepare(folded(1), root).train_images, before)
 
 
 @pytest.mark.parametrize("fields", [{"test_fraction": 0.4}, {"folds": 3}])

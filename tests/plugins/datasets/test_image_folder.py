@@ -15,6 +15,7 @@ from support import python
 from ltbench.engine.dataset_arrays import prepare
 from ltbench.errors import DataError, ParameterError
 from ltbench_plugins.datasets import _folders, _reading
+from ltbench_plugins.datasets._content import moments
 from ltbench_plugins.datasets.image_folder import ImageFolder
 
 
@@ -67,7 +68,7 @@ def test_mean_and_deviation_are_those_of_the_training_pixels(root: Path) -> None
 
 def test_mean_and_deviation_agree_with_numpy() -> None:
     images = np.random.default_rng(0).integers(0, 256, (7, 2, 5, 5), np.uint8)
-    mean, std = _folders.moments(images)
+    mean, std = moments(images)
     assert mean == pytest.approx((images / 255).mean((0, 2, 3)), abs=1e-6)
     assert std == pytest.approx((images / 255).std((0, 2, 3)), abs=1e-6)
 
@@ -232,13 +233,13 @@ def test_an_empty_folder_says_what_it_should_have(tmp_path: Path) -> None:
 def test_images_are_read_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = PETS.info(root)
     assert sorted(p.name for p in (root / "prepared" / f"image_folder-{info.fingerprint}").glob("*.npy")) == [
-        "test_images.npy",
         "test_labels.npy",
-        "train_images.npy",
+        "test_rows.npy",
         "train_labels.npy",
+        "train_rows.npy",
     ]
     _folders._described.clear()  # as in another process
-    monkeypatch.setattr(_reading, "read_images", lambda *_, **__: pytest.fail("read again"))
+    monkeypatch.setattr(_reading, "read_image", lambda *_, **__: pytest.fail("read again"))
     assert PETS.info(root) == info
     assert prepare(PETS, root).train_images.shape == (5, 3, 8, 8)
 
@@ -269,7 +270,7 @@ def test_a_damaged_description_is_made_again(root: Path) -> None:
 def test_a_data_root_that_cannot_be_written_is_no_obstacle(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "prepared").write_text("a file in the place of the folder")
     info = PETS.info(root)
-    monkeypatch.setattr(_reading, "read_images", lambda *_, **__: pytest.fail("read again for each description"))
+    monkeypatch.setattr(_reading, "read_image", lambda *_, **__: pytest.fail("read again for each description"))
     assert PETS.info(root) == info
 
 

@@ -416,7 +416,7 @@ def test_fold_zero_is_every_image_for_training_and_testing(root: Path) -> None:
     )
     info, images = whole.info(root), whole.load(root)
     assert info.train_counts == info.test_counts == tuple(SIZES.values())
-    assert (images.train_images == images.test_images).all()
+    assert (np.asarray(images.train_images) == np.asarray(images.test_images)).all()
     assert info.report is not None
     assert (
         "all images are for training and are the test images, too, so accuracies say nothing about other images"

@@ -238,7 +238,7 @@ def test_everything_that_is_left_out_is_said_by_class(pets: Path) -> None:
 
 def test_what_is_left_out_is_told_anew_without_reading_again(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = PETS.info(pets.parent)
-    monkeypatch.setattr(_reading, "read_images", lambda *_, **__: pytest.fail("read again"))
+    monkeypatch.setattr(_reading, "read_image", lambda *_, **__: pytest.fail("read again"))
     (pets / "train" / "cat" / "notes.txt").write_text("x")
     after = PETS.info(pets.parent)
     assert after.fingerprint == before.fingerprint
