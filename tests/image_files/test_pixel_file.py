@@ -199,7 +199,7 @@ def test_a_full_disk_is_an_error_for_many_images_and_nothing_is_half_used(
     with monkeypatch.context() as patch:
         patch.setattr(_reading, "_IN_MEMORY", 100)
         patch.setattr(os, call, full)
-        with pytest.raises(DataError, match="there is no room for the prepared images of") as error:
+        with pytest.raises(DataError, match="cannot be prepared on disk") as error:
             read(sources, tmp_path)
     assert "No space left on device" in error.value.why
     assert "--data-root" in error.value.fix
