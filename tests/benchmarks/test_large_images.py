@@ -116,6 +116,7 @@ PREPARE = """
 import os, sys, time
 from pathlib import Path
 
+from ltbench.image_files.decode import Rules
 from ltbench_plugins.datasets import _reading
 from ltbench_plugins.datasets._reading import Source, read_or_kept
 
