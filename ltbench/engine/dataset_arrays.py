@@ -92,6 +92,9 @@ def keep(dataset: Dataset, images: Images, info: DatasetInfo, root: Path) -> Ima
     """
     images = validated(images, info, dataset.label)
     folder = _folder(dataset, info, root)
+    rows = images.train_images
+    if isinstance(rows, ImageRows) and rows.path.parent.parent != folder.parent:
+        return images  # rows of a file of the data set itself, which is prepared as it is
     try:
         _store(images, folder, info)
     except OSError as error:

@@ -22,52 +22,68 @@ T = TypeVar("T", bound=Any)
 IN_MEMORY = 1 << 28
 
 
-class StoredImages:
-    """Images uint8 [N, channels, size, size], of which an index reads some to a device."""
+class _Source:
+    """Reads rows of a file, one batch of them ahead in a thread, so that nobody waits for a disk."""
 
-    def __init__(self, source: ImageRows, device: torch.device | None = None, size: int | None = None) -> None:
-        """device: of what is read; size: side of the centre of images that is returned, all of them if None."""
-        self._source, self._size = source, size
-        side = source.shape[-1] if size is None else size
-        self.shape = torch.Size((*source.shape[:2], side, side))
-        self.device = device or torch.device("cpu")
+    def __init__(self, rows: ImageRows) -> None:
+        self.rows = rows
         self._thread: ThreadPoolExecutor | None = None
         self._expected: tuple[Tensor, Future[Tensor]] | None = None
 
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def __getitem__(self, indices: Tensor) -> Tensor:
-        """Return images, uint8 [B, channels, size, size]. indices: int64 [B]."""
+    def read(self, indices: Tensor) -> Tensor:
+        """Return images, uint8 [B, channels, side, side]. indices: int64 [B]."""
         if self._expected is not None and torch.equal(self._expected[0], indices):
             (_, read), self._expected = self._expected, None
-            return read.result().to(self.device)
-        return self._read(indices).to(self.device)
+            return read.result()
+        return self._read(indices)
 
     def expect(self, indices: Tensor) -> None:
-        """Have a thread read the images that will be asked for next, so that nobody waits for a disk."""
+        """Begin to read the images that will be asked for next."""
         self._thread = self._thread or ThreadPoolExecutor(1, "images ahead")
         self._expected = indices, self._thread.submit(self._read, indices)
 
     def _read(self, indices: Tensor) -> Tensor:
-        images = torch.from_numpy(self._source[indices.cpu().numpy()])
-        return images if self._size is None else centre_of(images, self._size)
+        return torch.from_numpy(self.rows[indices.cpu().numpy()])
+
+
+class StoredImages:
+    """Images uint8 [N, channels, size, size], of which an index reads some to a device."""
+
+    def __init__(
+        self, source: ImageRows | _Source, device: torch.device | None = None, size: int | None = None
+    ) -> None:
+        """device: of what is read; size: side of the centre of images that is returned, all of them if None."""
+        self._source = _Source(source) if isinstance(source, ImageRows) else source
+        shape = self._source.rows.shape
+        self._size = shape[-1] if size is None else size
+        self.shape = torch.Size((*shape[:2], self._size, self._size))
+        self.device = device or torch.device("cpu")
+
+    def __len__(self) -> int:
+        return len(self._source.rows)
+
+    def __getitem__(self, indices: Tensor) -> Tensor:
+        """Return images, uint8 [B, channels, size, size]. indices: int64 [B]."""
+        return centre_of(self._source.read(indices), self._size).to(self.device)
+
+    def expect(self, indices: Tensor) -> None:
+        """Begin to read the images that will be asked for next, of these or of their centre."""
+        self._source.expect(indices)
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """Yield all images in stored order, in batches."""
-        for indices in torch.split(torch.arange(len(self)), size):
-            yield self._read(indices).to(self.device)
+        return (self[indices] for indices in torch.split(torch.arange(len(self)), size))
 
     def selected(self, indices: Tensor) -> StoredImages:
         """Return the images at `indices`, int64 [K], in that order, with repetitions."""
-        return StoredImages(self._source.at(indices.numpy()), self.device, self._size)
+        return StoredImages(self._source.rows.at(indices.numpy()), self.device, self._size)
 
     def to(self, device: torch.device) -> StoredImages:
-        """Return the same images, to be read to a device."""
-        return StoredImages(self._source, device, self._size)
+        """Return the same images, to be read to a device, for one training."""
+        return StoredImages(self._source.rows, device, self._size)
 
     def centre(self, size: int) -> StoredImages:
-        """Return the centre of these images."""
+        """Return the centre of these images, which is read as these are."""
         return StoredImages(self._source, self.device, size)
 
     def is_floating_point(self) -> bool:

@@ -81,6 +81,10 @@ class ImageRows:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.asarray(self._read(self.rows), dtype)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Open the file again in another process, such as a worker of a loader."""
+        return ImageRows, (self.path, self.shape[1:], self.rows, self._offset)
+
     def _read(self, rows: npt.NDArray[np.int64]) -> Bytes:
         images = np.empty((len(rows), *self.shape[1:]), np.uint8)
         size = prod(self.shape[1:])

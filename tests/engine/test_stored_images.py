@@ -50,6 +50,18 @@ def test_an_index_reads_what_it_reads_of_a_tensor(images: np.ndarray, stored: St
             assert torch.equal(one, other)
 
 
+def test_what_was_expected_is_not_read_again(
+    images: np.ndarray, stored: StoredImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for view in (stored, stored.centre(6), stored.centre(8)):
+        stored.expect(ROWS)
+        stored._source._expected[1].result()
+        with monkeypatch.context() as patch:
+            patch.setattr(ImageRows, "__getitem__", lambda *_: pytest.fail("read again"))
+            read = view[ROWS]
+        assert torch.equal(read, centre_of(torch.from_numpy(images), view.shape[-1])[ROWS])
+
+
 def test_what_was_expected_is_returned_and_nothing_else(images: np.ndarray, stored: StoredImages) -> None:
     whole = torch.from_numpy(images)
     stored.expect(ROWS)

@@ -20,6 +20,7 @@ from ltbench.engine.dataset_arrays import prepare
 from ltbench.engine.output_checks import check_indices
 from ltbench.engine.subset import Subset, load, select_images
 from ltbench.errors import DataError, JobFailed, UsageError
+from ltbench.image_files.image_rows import ImageRows
 from ltbench.longtail import subset_indices
 from ltbench_plugins.profiles.exp import Exp
 
@@ -316,6 +317,19 @@ def test_images_that_have_changed_since_a_plan_are_not_prepared_under_its_finger
     with pytest.raises(DataError, match="has changed since it was described"):
         prepare(Tiny(), tmp_path, known)
     assert not Tiny.loads
+
+
+def test_rows_of_a_file_of_the_data_set_itself_are_taken_as_they_are(tmp_path: Path, monkeypatch) -> None:
+    images = Tiny().load(tmp_path)
+    (tmp_path / "pixels").write_bytes(images.train_images.tobytes() + images.test_images.tobytes())
+    monkeypatch.setattr(Tiny, "change", {
+        "train_images": ImageRows(tmp_path / "pixels", (1, SIZE, SIZE), np.arange(120)),
+        "test_images": ImageRows(tmp_path / "pixels", (1, SIZE, SIZE), np.arange(120, 135)),
+    })  # fmt: skip
+    subset = load_tiny(tmp_path)
+    assert not (tmp_path / "prepared").exists()
+    assert subset.images[:, 0, 0, 0].tolist() == subset_indices(images.train_labels, [40, 12, 4], 0).tolist()
+    assert subset.test_images[14].max() == 14
 
 
 def test_a_file_in_the_place_of_the_folder_is_replaced(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -78,6 +79,15 @@ def test_rows_are_indexed_as_an_array_is(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.stack(list(rows)), array)
     with pytest.raises(IndexError):
         rows[7]
+
+
+def test_rows_are_opened_again_where_they_are_sent(tmp_path: Path) -> None:
+    whole = np.random.default_rng(0).integers(0, 256, (6, 1, 3, 3), np.uint8)
+    (tmp_path / "pixels").write_bytes(whole.tobytes())
+    rows = ImageRows(tmp_path / "pixels", (1, 3, 3), [2, 5])
+    sent = pickle.loads(pickle.dumps(rows))
+    assert sent._file is not rows._file
+    np.testing.assert_array_equal(sent, whole[[2, 5]])
 
 
 def test_a_file_that_was_cut_off_is_an_error(tmp_path: Path) -> None:
@@ -199,7 +209,7 @@ def test_a_full_disk_is_an_error_for_many_images_and_nothing_is_half_used(
     with monkeypatch.context() as patch:
         patch.setattr(_reading, "_IN_MEMORY", 100)
         patch.setattr(os, call, full)
-        with pytest.raises(DataError, match="there is no room for the prepared images of") as error:
+        with pytest.raises(DataError, match="cannot be prepared on disk") as error:
             read(sources, tmp_path)
     assert "No space left on device" in error.value.why
     assert "--data-root" in error.value.fix

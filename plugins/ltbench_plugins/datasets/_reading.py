@@ -153,7 +153,7 @@ def read_or_kept(
         size = len(sources) * rules.channels * rules.size**2
         if size > _IN_MEMORY:
             raise DataError(
-                f"there is no room for the prepared images of {plain(str(place))}",
+                f"the images of {plain(str(place))} cannot be prepared on disk",
                 where=str(folder),
                 why=f"{error.strerror or error}; they take {size / 2**30:.1f} GiB",
                 fix="free some space, a smaller size, or --data-root FOLDER (or LTBENCH_DATA) on another disk; what has been "
@@ -240,6 +240,7 @@ def _pool(sources: Sequence[Source], writers: Path | None = None) -> Iterator[Ex
 def _start_process(writers: Path) -> None:
     """Leave Ctrl-C to the parent, end with it, and collect warnings for the rest of this process's life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = "1"  # of torch, which resizes; it is not imported yet
     fcntl.flock(os.open(writers, os.O_RDONLY), fcntl.LOCK_SH)  # until this process ends
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -126,6 +126,12 @@ def smaller(self, images, generator):
     return SoundAugment.apply(self, images, generator)[..., 1:-1, 1:-1]
 
 
+@breaks("images_keep_their_shape_and_range", SoundAugment, "to_size")
+def not_resized(self, images, size, generator):
+    """Return stored images as large as they are."""
+    return SoundAugment.apply(self, images, generator)
+
+
 @breaks("batch_equals_apply", SoundAugment, "batch")
 def fast_and_else(self, prepared, indices, generator):
     """Forget the mirror where it has to be fast."""
