@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 import msgspec
+from synthetic import verification
 
 from ltbench.cli import group
 from ltbench.core.checksums import digest
@@ -32,7 +33,7 @@ VALUES: tuple[Json, ...] = (
     "a\nb", "<script>alert(1)</script>", "=1+1", "| a | b |", "`", "--help", "../../etc/passwd", "\u202eabc", "é" * 50, LONG,
     [], {}, [[]], [None], {"": None}, ["a"] * 1000, [1e308] * 10, {"name": "x"}, [[[[[[[[1]]]]]]]], "u1:eJwDAAAAAAE=",
     "f8:AAAA", "confusion:recall", "u8:" + "A" * 1000, {"classes": 10**9, "gaps": "u1:eJwDAAAAAAE=", "images": "u1:eJwDAAAAAAE="},
-    [[10**30]], [[1, 2], [3]], "focal[gamma=1e999]", "focal[", "]", "all", "tuned", "baseline",
+    [[10**30]], [[1, 2], [3]], "focal[gamma=1e999]", "$\\frac{$", "a" * 300, "focal[", "]", "all", "tuned", "baseline",
 )  # fmt: skip
 
 
@@ -135,25 +136,43 @@ def fuzz(root: Path, source: Path, rounds: int, seed: int, tell: Callable[[str],
     content = gzip.decompress(packed.read_bytes()) if packed.exists() else (source / "records.jsonl").read_bytes()
     lines = content.splitlines()[:: max(1, len(content.splitlines()) // 8)]
     facts = msgspec.json.decode((source / "suite.json").read_bytes()) | {"figures": []}
+    beside: dict[str, list[Json]] = {
+        name: [msgspec.json.decode(line) for line in (source / name).read_bytes().splitlines()[:2]]
+        for name in ("tuning.jsonl",)
+        if (source / name).exists()
+    }
+    beside |= {
+        name: [msgspec.json.decode((source / name).read_bytes())]
+        for name in ("search.json",)
+        if (source / name).exists()
+    }
+    records = [record for line in lines if (record := decoded(line)).status == "ok"]
+    beside["verified.json"] = [msgspec.to_builtins({"schema": 1, "verifications": [verification(records)]})]
     counts = {"pages": 0, "commands": 0, "tracebacks": 0}
     for number in range(rounds):
         board, other = root / f"{number}" / "leaderboards" / "board", root / f"{number}" / "mine"
+        # Drawing takes most of the time.
+        drawn = facts | {"figures": ["head_to_tail", "bars", "confusion", "curves"]} if rng.random() < 0.1 else facts
         for folder in (board, other):
             folder.mkdir(parents=True)
             (folder / "records.jsonl").write_bytes(b"\n".join(lines) + b"\n")
-            (folder / "suite.json").write_bytes(msgspec.json.encode(facts))
+            (folder / "suite.json").write_bytes(msgspec.json.encode(drawn))
+            for name, parts in beside.items():
+                (folder / name).write_bytes(b"\n".join(map(msgspec.json.encode, parts)) + b"\n")
         cell = msgspec.json.decode(lines[0])["id"]
-        if rng.random() < 0.7:
-            raw, change = mutated(msgspec.json.decode(lines[0]), rng)
-            line = resealed(raw)
+        if (kind := rng.random()) < 0.6:
+            made, change = mutated(msgspec.json.decode(lines[0]), rng)
+            line = resealed(made)
             with contextlib.suppress(Exception):
                 cell = str(msgspec.json.decode(line)["id"])
             (board / "records.jsonl").write_bytes(b"\n".join([line, *lines[1:]]) + b"\n")
-        elif rng.random() < 0.7:
-            raw, change = mutated(facts, rng)
-            change = f"suite.json: {change}"
+        elif kind < 0.9:
+            name = rng.choice(["suite.json", *sorted(beside)])
+            first, *rest = [drawn] if name == "suite.json" else beside[name]
+            made, change = mutated(first, rng)
+            change = f"{name}: {change}"
             with contextlib.suppress(RecursionError):
-                (board / "suite.json").write_bytes(msgspec.json.encode(raw))
+                (board / name).write_bytes(b"\n".join(map(msgspec.json.encode, [made, *rest])) + b"\n")
         else:
             text = bytearray((board / "records.jsonl").read_bytes())
             start = rng.randrange(len(text))

@@ -12,7 +12,7 @@ import click
 from ltbench import __version__
 from ltbench.core.one_look import one_look
 from ltbench.core.signals import SIGNALS, StopNow
-from ltbench.core.text_streams import spell_what_cannot_be_encoded
+from ltbench.core.text_streams import printing_no_controls, spell_what_cannot_be_encoded
 from ltbench.errors import INTERRUPTED, WRONG_USAGE, LtbenchError, nearest
 
 COMMANDS = {
@@ -97,6 +97,11 @@ def main(argv: list[str] | None = None) -> None:
 
 def _run(argv: list[str] | None) -> int:
     spell_what_cannot_be_encoded()
+    with printing_no_controls():
+        return _exit_code(argv)
+
+
+def _exit_code(argv: list[str] | None) -> int:
     try:
         with one_look():
             code = group.main(argv, prog_name="ltbench", standalone_mode=False)

@@ -77,7 +77,35 @@ def asked_suite(
     asked = changed(suite, **changes) if changes else suite
     if asked.metric:
         _check_metric(asked, registry)
+    _check_names(asked, registry)
     return asked
+
+
+def _check_names(asked: Suite, registry: Registry) -> None:
+    """Raise `UnknownName` or `UsageError` for a name in a suite that is unknown or out of place.
+
+    Published numbers may be of techniques that no plugin has; a claim about such a technique could not be tested.
+    """
+    from ltbench.errors import LtbenchError, SuiteError
+    from ltbench.stages import STAGES
+
+    for technique in (technique for text in asked.techniques for technique in registry.parse_all(text)):
+        if STAGES[technique.stage].role != "technique":
+            raise UsageError(
+                f"'{technique.name}' is a {technique.stage}, which is no part of a combination",
+                where=f"techniques of suite '{asked.name}'",
+                fix="name it as one of the data sets, profiles or models of the suite, or remove it",
+            )
+    if asked.executor:
+        registry.executor(asked.executor)
+    for claim in asked.claims:
+        combinations = (claim.better, () if isinstance(claim.worse, str) else claim.worse)
+        for text in (text for combination in combinations for text in combination):
+            try:
+                registry.parse_all(text)
+            except LtbenchError as error:
+                raise SuiteError(f"a claim cannot be tested: {error.what}", where=f"claim '{claim.text}' of suite '{asked.name}'",
+                                 fix=error.fix or "install its plugin, or remove the claim") from None  # fmt: skip
 
 
 def _screen_fields(registry: Registry, suite: Suite, changes: Mapping[str, Any]) -> dict[str, object]:
@@ -176,7 +204,7 @@ def _recipe(suite: Suite, settings: Sequence[str]) -> dict[str, object]:
             raise UnknownName.of("field of the recipe", key, Recipe.__struct_fields__)
         try:
             recipe[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (tomllib.TOMLDecodeError, RecursionError):
             recipe[key] = value
         if key in {"epochs", "steps"}:
             recipe.pop("steps" if key == "epochs" else "epochs", None)

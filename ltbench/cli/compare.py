@@ -10,7 +10,7 @@ import click
 
 from ltbench.cli.bad_lines import skips_bad_lines
 from ltbench.cli.options import find_page, leaderboards_option
-from ltbench.cli.output import print_json, terminal_width
+from ltbench.cli.output import print_json, print_styled, terminal_width
 from ltbench.costs import resolved
 from ltbench.errors import UnknownName, UsageError
 
@@ -68,7 +68,7 @@ def command(what: tuple[str, ...], metric: str | None, cells: bool, leaderboards
     if as_json:
         print_json(comparison)
         return
-    click.echo(comparison_text(comparison, terminal_width(), cells=cells, color=sys.stdout.isatty()), nl=False)
+    print_styled(comparison_text(comparison, terminal_width(), cells=cells, color=sys.stdout.isatty()))
 
 
 def _ranked_by(*places: RecordsLocation) -> str:

@@ -11,7 +11,7 @@ import click
 
 from ltbench.cli.bad_lines import skips_bad_lines
 from ltbench.cli.options import find_folder, leaderboards_option, metric_option
-from ltbench.cli.output import print_json, terminal_width
+from ltbench.cli.output import print_json, print_styled, terminal_width
 from ltbench.cli.writing import readme_lock, writing
 from ltbench.errors import CELLS_FAILED, DONE, RecordError, SuiteError, UsageError
 
@@ -104,7 +104,7 @@ def command(
     for number, each in enumerate(suites):
         if not suite:
             click.echo("\n" * bool(number) + each.folder.relative_to(leaderboards).as_posix())
-        click.echo(fitted_text(each), nl=False)
+        print_styled(fitted_text(each))
     return code
 
 

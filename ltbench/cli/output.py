@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import click
 import msgspec
 
+from ltbench.core.text_streams import PrintableStream
+
 _GAP, _INDENT = "  ", "    "
 _LABEL = 12
 """Width of the labels of facts, such as those of a plan."""
@@ -28,6 +30,14 @@ def print_json(data: object) -> None:
     except (UnicodeEncodeError, LookupError):
         text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found.group())[1:-1], text)
     click.echo(text)
+
+
+def print_styled(text: str) -> None:
+    """Print a text with codes for colours, as `printed` of a leaderboard returns it."""
+    if isinstance(sys.stdout, PrintableStream):
+        sys.stdout.write_styled(text)
+    else:
+        click.echo(text, nl=False)
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, optional: Sequence[str] = ()) -> None:

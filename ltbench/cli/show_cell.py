@@ -123,7 +123,7 @@ def _lines(found: FoundCell, verified: Sequence[str], log: Mapping[str, str]) ->
         "cell",
         {
             "found in": ", ".join(str(place.path) for place in found.places),
-            "provenance": "; ".join(f"verified by {one}" for one in verified) or "self-reported",
+            "provenance": "; ".join(f"rerun claimed by {one}" for one in verified) or "self-reported",
             "status": record.status,
             "protocol": record.protocol,
             "data set": f"{s.dataset}, profile {s.profile}, imbalance factor {s.imbalance_factor:g}",

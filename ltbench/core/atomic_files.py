@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -104,8 +105,28 @@ def write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def check_regular(path: Path) -> None:
+    """Raise `StoreError` if what is at a path is no regular file: replacing it would end a device, a pipe or a link."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return
+    if stat.S_ISREG(mode):
+        return
+    kinds = (
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+    )
+    kind = next((name for test, name in kinds if test(mode)), "a device")
+    raise StoreError(f"{path} cannot be written", why=f"it is {kind}, and only regular files are replaced",
+                     fix="give another name, or remove it")  # fmt: skip
+
+
 def replace(path: Path, content: bytes, *, flushed: bool = True) -> None:
     """Replace a file through a temporary one beside it, so that readers see either its old or its new content."""
+    check_regular(path)
     fresh = path.with_name(f".{path.stem}-{uuid.uuid4().hex}")
     try:
         if flushed:

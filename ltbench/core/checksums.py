@@ -92,8 +92,12 @@ def read_checked(folder: Path, key: str, name: str) -> bytes | None:
     manifest = _manifest(folder)
     if manifest is None or manifest.key != key or name not in manifest.files:
         return None
+    path = folder / name
     try:
-        content = (folder / name).read_bytes()
+        # Before it is read: what has another size is another file, maybe one of any size.
+        if not path.is_file() or path.stat().st_size != manifest.files[name].size:
+            return None
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
     return content if digest(content) == manifest.files[name].sha256 else None

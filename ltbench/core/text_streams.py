@@ -1,11 +1,21 @@
-"""Standard streams that accept every character: characters that cannot be encoded are transliterated."""
+"""Standard streams that accept every character, and print none that controls a terminal.
+
+Characters that cannot be encoded are transliterated, and control characters become escapes, whoever prints them: names and messages
+of records and plugins may have any.
+"""
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
+import re
 import sys
 import unicodedata
+from collections.abc import Iterator
+from typing import TextIO
+
+from ltbench.core.printable import printable
 
 _SPELLED = {
     "±": "+-",
@@ -21,6 +31,7 @@ _SPELLED = {
     "→": "->",
 }
 _NAME = "ltbench.spelled"
+_STYLE = re.compile("(\x1b\\[[0-9;]*m)")
 
 
 def spell_what_cannot_be_encoded() -> None:
@@ -29,6 +40,56 @@ def spell_what_cannot_be_encoded() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "backslashreplace"):
             stream.reconfigure(errors=_NAME)
+
+
+class PrintableStream(io.TextIOWrapper):
+    """A text stream that writes control characters as escapes."""
+
+    def __init__(self, original: io.TextIOWrapper) -> None:
+        """original: the stream whose place it takes, and that must not be used meanwhile but by `unfiltered`."""
+        # click replaces streams in ASCII, to which hardly any terminal is limited, by others in UTF-8.
+        is_ascii = codecs.lookup(original.encoding).name == "ascii"
+        encoding = "utf-8" if is_ascii else original.encoding
+        super().__init__(original.buffer, encoding=encoding, errors=original.errors, newline="", write_through=True)
+        self.original = original
+
+    def write(self, text: str) -> int:
+        """Write a text; tabs and line breaks stay."""
+        return super().write(printable(text))
+
+    def write_styled(self, text: str) -> int:
+        """Write a text that may have codes for colours, which this program put there."""
+        parts = _STYLE.split(text)
+        return super().write("".join(part if _STYLE.fullmatch(part) else printable(part) for part in parts))
+
+
+@contextlib.contextmanager
+def printing_no_controls() -> Iterator[None]:
+    """Have stdout and stderr write control characters as escapes in the block."""
+    before = sys.stdout, sys.stderr
+    filtered = []
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        # Closed streams, and those of tests that are no files, stay.
+        if isinstance(stream, io.TextIOWrapper) and not stream.closed:
+            stream.flush()
+            filtered.append(PrintableStream(stream))
+            setattr(sys, name, filtered[-1])
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+        for stream in filtered:
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+            # Otherwise the file would be closed with it.
+            with contextlib.suppress(OSError, ValueError):
+                stream.detach()
+
+
+def unfiltered(stream: TextIO) -> TextIO:
+    """Return the stream behind one that writes no control characters, for a library that draws on the terminal."""
+    return stream.original if isinstance(stream, PrintableStream) else stream
 
 
 def _transliterated(error: UnicodeError) -> tuple[str, int]:

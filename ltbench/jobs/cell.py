@@ -24,7 +24,7 @@ from ltbench.jobs.prediction_file import read_prediction
 from ltbench.jobs.renewed_record import with_missing_metrics, without_missing_metrics
 from ltbench.records.curves import thinned
 from ltbench.records.from_store import valid_record
-from ltbench.records.record import Failure, Provenance, Record, seal, validate
+from ltbench.records.record import Provenance, Record, failure, seal, validate
 from ltbench.stages import STAGES, Branches, Dataset, Ensemble, Posthoc, Profile, View
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def _renewed_record(job: Job, context: Context, before: Record, missing: Collect
         results, _ = _results(job, context, fits)
     except (JobFailed, DataError) as error:
         # The record stays valid; only the missing metrics cannot be computed.
-        failure = Failure(type=type(error).__name__, message=error.what, log=traceback_text(error))
-        return without_missing_metrics(before, missing, failure)
+        why = failure(type=type(error).__name__, message=error.what, log=traceback_text(error))
+        return without_missing_metrics(before, missing, why)
     return with_missing_metrics(before, results, missing)
 
 
@@ -95,7 +95,8 @@ def _results(job: Job, context: Context, fits: Mapping[str, Spec]) -> tuple[Metr
 
 def failed_record(job: Job, error: Mapping[str, Any]) -> dict[str, Any]:
     """Return the sealed record of a cell that failed. error: {"type", "message", "job", "log"}."""
-    return seal(_common_fields(job) | {"status": "failed", "error": dict(error)})
+    fitting = failure(**{str(name): str(text) for name, text in error.items()})
+    return seal(_common_fields(job) | {"status": "failed", "error": msgspec.to_builtins(fitting)})
 
 
 def _common_fields(job: Job) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ltbench.errors import JobFailed, LtbenchError, StateChanged
 from ltbench.jobs.named_technique import full_name
 from ltbench.jobs.plugin_calls import call_plugin, wrong_result
 from ltbench.records.numbers import Numbers
-from ltbench.records.record import Failure, Record
+from ltbench.records.record import Failure, Record, failure
 from ltbench.stages import Metric
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _failure(registry: Techniques, kind: type[Metric], error: BaseException) -> 
         said = error.what if isinstance(error, LtbenchError) else str(error)
         raised = f"{type(error).__name__}: {said}" if said else type(error).__name__
         message = f"metric '{kind.name}' of {entry.distribution} {entry.version} raised {raised}"
-    return Failure(type=type(error).__name__, message=message, log=traceback_text(error))
+    return failure(type=type(error).__name__, message=message, log=traceback_text(error))
 
 
 def _plain(value: object) -> object:

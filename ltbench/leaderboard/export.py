@@ -13,6 +13,7 @@ from ltbench.columns import BALANCED
 from ltbench.core.spec import canonical
 from ltbench.costs import is_cost
 from ltbench.errors import UsageError
+from ltbench.leaderboard.tables.csv import csv_text
 from ltbench.records.record import Record
 from ltbench.records.verifications import VerificationStatus
 from ltbench.stages import TECHNIQUE_STAGES
@@ -55,8 +56,15 @@ def encode_table(frame: pd.DataFrame, form: Format) -> bytes:
 
     Raises `UsageError` naming the extra if pyarrow is missing.
     """
+    import pandas as pd
+
     if form == "csv":
-        return str(frame.to_csv(index=False, lineterminator="\n")).encode()
+        texts = frame.columns[[isinstance(kind, pd.StringDtype) for kind in frame.dtypes]]
+        return str(
+            frame.assign(**{name: frame[name].map(csv_text, na_action="ignore") for name in texts}).to_csv(
+                index=False, lineterminator="\n"
+            )
+        ).encode()
     if form == "json":
         # pandas would round to fifteen decimals.
         rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
@@ -78,7 +86,7 @@ def _cell(record: Record, standing: VerificationStatus) -> dict[str, object]:
         **{stage: record.combination.get(stage) for stage in TECHNIQUE_STAGES},
         "recipe": canonical(record.recipe).decode(),
         "status": record.status,
-        "provenance": "verified" if standing.covers(record) else "self-reported",
+        "provenance": "rerun claimed" if standing.covers(record) else "self-reported",
     }
 
 

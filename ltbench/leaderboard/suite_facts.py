@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -48,6 +49,15 @@ class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """If the rows are those of a screening design: the pairs of techniques whose interaction it estimates."""
     columns: tuple[Column, ...] = ()
     """How the numbers of the records are shown, as their metrics declare; empty in files of earlier versions."""
+
+    @property
+    def own_command(self) -> str:
+        """The command, if it is one of ltbench and nothing else; a file that was made elsewhere may say anything."""
+        try:
+            words = shlex.split(self.command)
+        except ValueError:
+            return ""
+        return self.command if words[:1] == ["ltbench"] and shlex.join(words) == self.command else ""
 
     @property
     def method_parts(self) -> dict[str, tuple[str, ...]]:

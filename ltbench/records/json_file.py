@@ -20,6 +20,8 @@ def read_json(path: Path, kind: type[_Type], what: str, fix: str = "") -> _Type:
 
     what: a sentence of the error, "verifications do not follow the schema".
     """
+    if path.exists() and not path.is_file():
+        raise RecordError(what, where=str(path), why="it is no regular file", fix=fix)
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)

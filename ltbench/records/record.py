@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from ltbench.columns import BALANCED, CLASS_ACCURACY, HELD_OUT
 from ltbench.core import checksums
+from ltbench.core.printable import encodable, shortened
 from ltbench.core.row_labels import row_label
 from ltbench.core.spec import canonical, is_partial
 from ltbench.costs import is_cost, mean_cost
@@ -29,6 +30,8 @@ from ltbench.stages import STAGES, TECHNIQUE_STAGES
 SCHEMAS: Final = (1, 2)
 """2 for records with packed numbers, which older versions of ltbench cannot read; the others remain readable to them."""
 
+_TYPE, _LOG = 100, 200_000
+"""Characters of a failure that a record has at most."""
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
@@ -49,9 +52,9 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     name: shape.Key
     stage: shape.Key
     distribution: shape.Key
-    version: shape.Key
+    version: shape.Word
     revision: shape.Revision
-    source: shape.Key | Literal[""] = ""
+    source: shape.Word = ""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +64,16 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     message: shape.Text
     job: shape.Digest = ""
     log: shape.Text = ""
+
+
+def failure(*, type: str, message: str, job: str = "", log: str = "") -> Failure:  # noqa: A002 - as the field
+    """Return a failure that a record can hold, of texts of any length and with any characters."""
+    return Failure(
+        type=encodable(type)[:_TYPE] or "Exception",
+        message=shortened(encodable(message), "in the log"),
+        job=job,
+        log=encodable(log)[-_LOG:],  # its end says why
+    )
 
 
 class Record(Numbers, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):

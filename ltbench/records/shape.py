@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NotRequired, T
 import msgspec
 from msgspec import Meta
 
+from ltbench.core.printable import has_controls
 from ltbench.data_report import DataReport
 
 LARGEST: Final = 1e15
@@ -24,6 +25,7 @@ TEACHERS: Final = 4
 
 Key = Annotated[str, Meta(min_length=1, max_length=200)]
 """A name of a plugin, a metric, a parameter, a class."""
+Word = Annotated[str, Meta(max_length=200)]
 Label = Annotated[str, Meta(max_length=20_000)]
 """A technique as on a command line; some list the counts of a thousand classes."""
 Line = Annotated[str, Meta(max_length=5_000)]
@@ -129,6 +131,8 @@ class Fit(TypedDict):
     teacher: NotRequired[Fit]
     features: NotRequired[bool]
     selection: NotRequired[Selection]
+    alone: NotRequired[Key]
+    """Of a training that is not shared, to compare it with the shared one."""
 
 
 class Cell(TypedDict):
@@ -248,8 +252,6 @@ def teachers(fit: Mapping[str, Any]) -> int:
     return number
 
 
-# Of what is not printable in Unicode: controls, and marks that change the direction of text.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _SUSPECT: Final = re.compile(
     rb'\\[^"\\/]|\x7f|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]|\xef\xbb\xbf'
 )
@@ -268,10 +270,10 @@ def may_have_controls(line: bytes) -> bool:
 def control_field(value: object, place: str = "") -> str:
     """Return the name of a field with control characters; empty if there is none. Those in `_FREE` may have them."""
     if isinstance(value, str):
-        return place if _CONTROL.search(value) else ""
+        return place if has_controls(value) else ""
     if isinstance(value, Mapping):
         for key, part in value.items():
-            if _CONTROL.search(str(key)):
+            if has_controls(str(key)):
                 return f"a key of {place or 'the record'}"
             if key not in _FREE and (found := control_field(part, f"{place}.{key}".lstrip("."))):
                 return found

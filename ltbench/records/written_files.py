@@ -14,6 +14,7 @@ def write_atomic(path: Path, content: bytes, *, instead_of: Path | None = None) 
 
     instead_of: the other form of the file, which is removed at the end.
     """
+    atomic_files.check_regular(path)
     staging = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         changed = not _has(path, content)

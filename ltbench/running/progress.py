@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self, TextIO
 
+from ltbench.core.printable import printable
+from ltbench.core.text_streams import unfiltered
 from ltbench.core.units import duration
 from ltbench.running.events import Event
 from ltbench.running.run_counts import RunCounts
@@ -53,7 +55,7 @@ class Progress:
         if self._bar is not None:
             from rich.text import Text
 
-            self._bar.console.print(Text(text))
+            self._bar.console.print(Text(printable(text)))
         else:
             self._write(text)
 
@@ -66,7 +68,7 @@ class Progress:
             from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as Bar
 
-            console = Console(file=self.stream, force_terminal=True)
+            console = Console(file=unfiltered(self.stream), force_terminal=True)
             # A short bar leaves room for text in a narrow terminal.
             columns = (BarColumn(bar_width=16), TextColumn("{task.description}", markup=False))
             self._bar = Bar(*columns, console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)

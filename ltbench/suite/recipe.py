@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,9 @@ from msgspec import Meta
 
 from ltbench.errors import UnknownName, UsageError
 
+MOST = 1000
+"""Most recipes of a sweep."""
+
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Optimiser, schedule, length and precision of a training.
@@ -20,23 +24,23 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Exactly one of `epochs` and `steps` states the length. Optimisers have the lower-case names of torch's.
     """
 
-    epochs: Annotated[int, Meta(ge=1)] | None = None
+    epochs: Annotated[int, Meta(ge=1, le=10**6)] | None = None
     """Length in passes over the training images."""
-    steps: Annotated[int, Meta(ge=1)] | None = None
+    steps: Annotated[int, Meta(ge=1, le=10**9)] | None = None
     """Optimiser steps instead of epochs, so that every imbalance factor costs the same."""
-    batch_size: Annotated[int, Meta(ge=2)] = 128
+    batch_size: Annotated[int, Meta(ge=2, le=10**7)] = 128
     """Images per optimiser step."""
     augment: str = ""
     """Augmentation of rows that have none of their own, as written on a command line; by default that of the data set."""
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
     """Optimiser, with torch's defaults for settings not listed here."""
-    lr: Annotated[float, Meta(gt=0)] = 0.1
+    lr: Annotated[float, Meta(gt=0, le=1e6)] = 0.1
     """Peak learning rate."""
     momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.9
     """Momentum of `sgd` and `rmsprop`."""
     nesterov: bool = False
     """Nesterov momentum for `sgd`."""
-    weight_decay: Annotated[float, Meta(ge=0)] = 5e-4
+    weight_decay: Annotated[float, Meta(ge=0, le=1e6)] = 5e-4
     """L2 penalty on the weights; decoupled from the gradient for `adamw`."""
     summed_loss: bool = False
     """Whether a batch has the sum of its losses instead of the mean: the reduced loss times its images, so that it goes with
@@ -104,6 +108,8 @@ def sweep_recipe(recipe: Recipe, sweep: Mapping[str, Sequence[Any]]) -> list[Rec
 
     A sweep of `steps` replaces `epochs`, and vice versa. Raises `UsageError` if a value does not fit its field.
     """
+    if (many := math.prod(map(len, sweep.values()))) > MOST:
+        raise UsageError(f"the sweep has {many:,} recipes; at most {MOST:,} are planned", fix="fewer values")
     for field, values in sweep.items():
         if field not in Recipe.__struct_fields__:
             raise UnknownName.of("field of the recipe", field, Recipe.__struct_fields__)

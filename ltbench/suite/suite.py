@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import msgspec
 from msgspec import Meta
 
+from ltbench.core.printable import has_controls
 from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError, did_you_mean
 from ltbench.executor import Techniques
 from ltbench.longtail import check_imbalance_factor
@@ -21,6 +22,14 @@ from ltbench.technique import allowed
 Strategy = Literal["all", "each", "pairs", "cumulative", "leave-one-out", "screen"]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*\Z", max_length=60)]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+MOST_SEEDS = 10_000
+"""Most pairs of seeds of a combination: planning them takes seconds, and no estimate needs more."""
+MOST_BYTES = 10_000_000
+"""Largest suite file."""
+Written = Annotated[str, Meta(min_length=1, max_length=20_000)]
+"""Techniques as on a command line."""
+Line = Annotated[str, Meta(max_length=500)]
+Prose = Annotated[str, Meta(max_length=20_000)]
 
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,23 +39,23 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Version of this format."""
     name: Name
     """Name of the suite, of its folder of results, and of its file without `.toml`."""
-    title: str
+    title: Line
     """Heading of the page."""
-    question: str
+    question: Prose
     """The question of the suite, in one or two sentences below the heading."""
-    notes: str = ""
+    notes: Prose = ""
     """Remarks for the reader of the leaderboard, such as that the trainings are short."""
-    datasets: Annotated[tuple[str, ...], Meta(min_length=1)]
+    datasets: Annotated[tuple[Written, ...], Meta(min_length=1, max_length=1000)]
     """Data sets, as on a command line: `cifar10`, `image_folder[path=photos]`."""
-    profiles: Annotated[tuple[str, ...], Meta(min_length=1)] = ("exp",)
+    profiles: Annotated[tuple[Written, ...], Meta(min_length=1, max_length=1000)] = ("exp",)
     """Profiles of class counts: how many images of each class are kept at an imbalance factor."""
-    imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)]
+    imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1, max_length=1000)]
     """Ratio of images of the largest and the smallest class; 1 is balanced."""
-    models: Annotated[tuple[str, ...], Meta(min_length=1)]
+    models: Annotated[tuple[Written, ...], Meta(min_length=1, max_length=1000)]
     """Models to train, each with every data set."""
-    techniques: tuple[str, ...] = ()
+    techniques: Annotated[tuple[Written, ...], Meta(max_length=10_000)] = ()
     """Techniques to combine: at most one per stage; a stage without one uses its baseline."""
-    combinations: tuple[Annotated[tuple[str, ...], Meta(min_length=1)], ...] = ()
+    combinations: tuple[Annotated[tuple[Written, ...], Meta(min_length=1)], ...] = ()
     """Explicit combinations to run besides the baseline, instead of `techniques` and a strategy."""
     strategy: Strategy = "all"
     """Which combinations of `techniques` to run: all, single ones, pairs, adding one at a time, leaving one out, or a
@@ -55,11 +64,11 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Maximum number of techniques in a combination; no limit by default."""
     screen_pairs: tuple[tuple[str, str], ...] = ()
     """Pairs of techniques whose interaction a screening design estimates, too."""
-    screen_rows: Annotated[int, Meta(ge=2)] | None = None
+    screen_rows: Annotated[int, Meta(ge=2, le=100_000)] | None = None
     """Combinations of a screening design; by default two for each effect that it estimates."""
-    seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Meta(min_length=1, max_length=MOST_SEEDS)] = (0,)
     """Training seeds: initial weights, order of images, augmentation."""
-    subset_seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] | Literal["seed"] = (0,)
+    subset_seeds: Annotated[tuple[Seed, ...], Meta(min_length=1, max_length=MOST_SEEDS)] | Literal["seed"] = (0,)
     """Seeds of the long-tailed subset, crossed with `seeds`; "seed" draws a new subset for each training seed."""
     held_out: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """Share of the training images of each class that is held out of training, such as 0.1, with metrics of its own. A
@@ -91,15 +100,28 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The row to which all others are compared; empty for the baseline."""
 
     def __post_init__(self) -> None:
+        if has_controls(self.title):
+            raise SuiteError(f"title of suite '{self.name}' has control characters", fix="write it on one line")
+        texts = [*self.datasets, *self.profiles, *self.models, *self.techniques]
+        if not all(text.strip() for text in texts):
+            raise SuiteError(f"suite '{self.name}' has an empty name among its data sets, profiles, models or techniques",
+                             fix="remove it")  # fmt: skip
         for factor in self.imbalance_factors:
             try:
                 check_imbalance_factor(factor)
             except UsageError as error:
                 raise SuiteError(error.what, where=f"suite '{self.name}'", fix=error.fix) from None
-        for field in ("datasets", "profiles", "imbalance_factors", "models", "techniques", "seeds"):
+        for field in ("datasets", "profiles", "imbalance_factors", "models", "techniques", "seeds", "subset_seeds"):
             values = getattr(self, field)
+            if field == "subset_seeds" and values == "seed":
+                continue
             if len(set(values)) != len(values):
                 raise SuiteError(f"{field} of suite '{self.name}' has a duplicate", fix="name it once")
+        if (pairs := len(self.seeds) * (1 if self.subset_seeds == "seed" else len(self.subset_seeds))) > MOST_SEEDS:
+            raise SuiteError(
+                f"suite '{self.name}' has {pairs:,} pairs of seeds; at most {MOST_SEEDS:,} are planned",
+                fix="fewer seeds or subset_seeds",
+            )
         check_figures(self.figures)
         if self.required_plugins:
             from ltbench.registry.requirements import parse_requirement  # slow to import and rarely needed
@@ -175,7 +197,9 @@ def suite_path(name: str | Path, registry: Techniques) -> Path:
 def read_suite(path: Path) -> Suite:
     """Read a suite file. Raises `SuiteError` naming the file, the key and the allowed values."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows may write a byte-order mark
+        raw = tomllib.loads(_content(path).decode("utf-8-sig"))  # editors on Windows may write a byte-order mark
+    except RecursionError:
+        raise SuiteError(f"suite file {path} is not valid TOML", why="it has too many brackets in each other") from None
     except OSError as error:
         raise SuiteError(f"suite file {path} cannot be read", why=str(error.strerror)) from None
     except UnicodeDecodeError as error:
@@ -198,6 +222,16 @@ def read_suite(path: Path) -> Suite:
     except msgspec.ValidationError as error:
         fix = _allowed_at(str(error))
         raise SuiteError("a suite does not follow the schema", where=str(path), why=str(error), fix=fix) from None
+
+
+def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise SuiteError(f"suite file {path} cannot be read", why="it is no regular file")
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise SuiteError(f"suite file {path} cannot be read", why=f"it has more than {MOST_BYTES:,} bytes")
+    return content
 
 
 def _allowed_at(message: str) -> str:

@@ -95,7 +95,7 @@ def test_verifications_are_taken_over_only_when_they_are_trusted(place: Path) ->
     assert "self-reported" in (place / "a/README.md").read_text()
     assert not (place / "a/verified.json").exists()
     call("merge", "quick", "--into", "b", "--accept", "verifications")
-    assert "Verified by ltbench 0.2.0" in (place / "b/README.md").read_text()
+    assert "Reruns are claimed: ltbench 0.2.0" in (place / "b/README.md").read_text()
 
 
 def test_what_cannot_be_merged_is_refused_and_nothing_is_written(place: Path) -> None:

@@ -288,15 +288,18 @@ def test_verify_finds_parameters_that_the_cells_do_not_have(tmp_path: Path) -> N
     assert all(f"but {name} of the chosen trial is" in one for one in wrong)
 
 
-def test_a_changed_choice_is_refused(page: Path, tmp_path: Path) -> None:
+def test_a_changed_choice_is_left_out_and_named(page: Path, tmp_path: Path) -> None:
     shutil.copytree(page, tmp_path / "page")
     lines = (page / "tuning.jsonl").read_text().splitlines()
     first = json.loads(lines[0])
     first["chosen"] = (first["chosen"] + 1) % 3
     (tmp_path / "page" / "tuning.jsonl").write_text("\n".join([json.dumps(first), *lines[1:]]) + "\n")
-    with pytest.raises(RecordError, match="but the best trial is") as error:
-        call("leaderboard", tmp_path / "page")
-    assert "line 1" in error.value.where
+    found = call("leaderboard", tmp_path / "page")
+    assert found.return_value == 1
+    assert "tuning.jsonl, line 1: a tuned row is malformed" in found.stderr
+    assert "but the best trial is" in found.stderr
+    with pytest.raises(RecordError, match="but the best trial is"):
+        read_tuning(tmp_path / "page" / "tuning.jsonl")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from support import import_path_env
 
 from ltbench.cli.output import print_json
-from ltbench.core.text_streams import spell_what_cannot_be_encoded
+from ltbench.core.text_streams import printing_no_controls, spell_what_cannot_be_encoded, unfiltered
 
 SPOKEN = "1.0 ± 0.2, Δ −0.5 × 3 … ≈ é 日"
 
@@ -65,3 +65,29 @@ def test_commands_print_in_every_encoding(command: str, env: dict[str, str], tra
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_control_characters_are_printed_as_escapes_whoever_prints_them(monkeypatch) -> None:
+    streams = {name: io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    with printing_no_controls():
+        print("a\x1b[2Jb\u202ec\td")
+        print("\x9b31m", file=sys.stderr)
+        sys.stdout.write_styled("\x1b[1mbold\x1b[0m\x1b[2J\n")  # type: ignore[union-attr]
+        unfiltered(sys.stderr).write("\x1b[K")
+    assert (sys.stdout, sys.stderr) == (streams["stdout"], streams["stderr"])
+    for stream in streams.values():
+        stream.flush()
+    written = {name: stream.buffer.getvalue().decode() for name, stream in streams.items()}  # type: ignore[attr-defined]
+    assert written["stdout"] == "a\\x1b[2Jb\\u202ec\td\n\x1b[1mbold\x1b[0m\\x1b[2J\n"
+    assert written["stderr"] == "\\x9b31m\n\x1b[K"
+
+
+def test_a_command_prints_no_control_character_of_its_arguments(tmp_path: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "ltbench", "show", "a\x1b]0;b\u202e"], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 2
+    assert "\x1b" not in found.stdout + found.stderr
+    assert "a\\x1b]0;b\\u202e" in found.stderr

@@ -21,6 +21,13 @@ def test_commands_that_write_one_page_at_once_lose_nothing(
 
 
 @pytest.mark.slow
+def test_what_strangers_send_replaces_and_says_nothing(tmp_path: Path) -> None:
+    tally = attacks.forged_merges(tmp_path, 1, 0)
+    assert tally.tried == 9
+    assert not tally.lost, tally.lost
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["report-park-fast", "quick-tuned", "probe"])
 def test_no_forged_record_or_page_ends_a_command_in_a_traceback(page: str, tmp_path: Path) -> None:
     found: list[str] = []

@@ -108,7 +108,11 @@ def test_figures_bear_one_class_and_a_hundred_and_any_name(classes: list[str]) -
 
 def test_classes_without_names_are_numbered() -> None:
     record_ = full(classes=TEN)
-    nameless = validate(seal(plain_values(record_) | {"data": record_.data | {"classes": 10}}))
+    nameless = validate(
+        seal(
+            plain_values(record_) | {"data": {name: value for name, value in record_.data.items() if name != "classes"}}
+        )
+    )
     found = drawings(place_figures(SuiteFacts(name="s", figures=ALL), [nameless]))
     assert set(map(str, range(10))) <= set(texts(found["confusion"]))
 

@@ -35,11 +35,15 @@ def test_a_distribution_in_two_versions_is_named_without_one() -> None:
     assert requirements([made_with(**{"one-pkg": "1.5"}), made_with(**{"one-pkg": "1.6"})]) == ["one-pkg"]
 
 
-def test_a_page_says_what_to_install_before_the_command() -> None:
+def test_a_page_names_the_plugins_of_records_and_has_no_command_that_installs_them() -> None:
     facts = SuiteFacts(name="quick", command="ltbench run --suite quick")
     records = [made_with(**{"one-pkg": "1.5", "file:mine": "ab12"})]
     text = page(facts, records, boards(records))
-    assert "pip install one-pkg==1.5\nltbench run --suite quick --plugin-file mine.py\n" in text
+    assert (
+        "```sh\nltbench run --suite quick\n```\n\nThe records name `one-pkg==1.5`, `mine.py`, which are no parts of ltbench."
+        in text
+    )
+    assert "pip install" not in text
 
 
 def test_a_plugin_file_is_named_once_and_where_it_is() -> None:

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from ltbench.cli.options import leaderboards_words
-from ltbench.cli.output import print_json
+from ltbench.cli.output import print_json, print_styled
 from ltbench.cli.running.damage import reporting_damage
 from ltbench.cli.running.parts import RunResult, run_parts
 from ltbench.core.words import counted
@@ -98,7 +98,7 @@ def run_page(
 def _show(loaded: SuiteFolder, published: Sequence[Path]) -> None:
     from ltbench.cli.leaderboard import fitted_text
 
-    click.echo(fitted_text(loaded, most=SHOWN), nl=False)
+    print_styled(fitted_text(loaded, most=SHOWN))
     drawn = sum(path.suffix == ".svg" for path in published)
     beside = [path.name for path in published if path.suffix != ".svg" and path.name != "README.md"]
     beside += [f"{drawn} figures"] * bool(drawn)

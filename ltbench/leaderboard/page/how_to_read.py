@@ -7,7 +7,7 @@ from typing import Final
 
 from ltbench.columns import TOP1, Column
 from ltbench.leaderboard.tables.cell_text import reference_text
-from ltbench.leaderboard.tables.markdown import escape
+from ltbench.leaderboard.tables.markdown import code, escape
 from ltbench.leaderboard.tables.table import Board
 
 _READING = """\
@@ -27,8 +27,8 @@ _READING = """\
   differences (Cohen's d_z with Hedges' correction for few runs).
 {scores}
 - **Bold** is the best number of a column, n/a an undefined score, – a missing cell; nothing is imputed.
-- Protocol {protocols}. Numbers are *self-reported* until `ltbench verify` has examined their records and rerun some of
-  the cells: the line above names the version, the digest of the records and the number of cells that were rerun.
+- Protocol {protocols}. Numbers are *self-reported* until somebody else claims to have examined their records and rerun some of
+  the cells: the line above names the version, the digest of the records and the number of cells. Such a claim is not signed.
 
 </details>
 
@@ -37,7 +37,7 @@ _READING = """\
 
 def reading_lines(boards: Sequence[Board], columns: Iterable[Column]) -> list[str]:
     """Return the folded explanation of the tables of a page."""
-    protocols = ", ".join(f"`{p}`" for p in sorted({board.protocol for board in boards}))
+    protocols = ", ".join(code(p) for p in sorted({board.protocol for board in boards}))
     reference = escape(reference_text(boards[0].tables[0].reference))
     ranking = boards[0].ranking
     metric = "accuracy" if ranking.name == TOP1 else ranking.words

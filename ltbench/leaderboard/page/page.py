@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 import msgspec
 
 from ltbench import longtail
+from ltbench.core.printable import shortened
 from ltbench.core.row_labels import BASELINE
 from ltbench.core.words import classes_without, counted
 from ltbench.leaderboard.figures import FigureGroup
@@ -21,6 +21,7 @@ from ltbench.leaderboard.page.effects_section import effect_lines
 from ltbench.leaderboard.page.how_to_read import reading_lines
 from ltbench.leaderboard.page.missing_metrics import missing_metric_lines, missing_metrics
 from ltbench.leaderboard.page.published_section import published_lines
+from ltbench.leaderboard.page.reproduce_section import paragraph, reproduce_lines
 from ltbench.leaderboard.page.search_section import search_lines, search_notice
 from ltbench.leaderboard.page.tuning_section import tuning_lines
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
@@ -33,6 +34,7 @@ from ltbench.leaderboard.tables.cell_text import place_text
 from ltbench.leaderboard.tables.columns import join_columns
 from ltbench.leaderboard.tables.markdown import (
     FOLD,
+    code,
     details,
     escape,
     fenced,
@@ -43,7 +45,6 @@ from ltbench.leaderboard.tables.markdown import (
 )
 from ltbench.leaderboard.tables.markdown import LISTED as ROWS_OF_TABLE
 from ltbench.leaderboard.tables.table import Board, Table
-from ltbench.records.plugins_needed import requirements, with_plugins
 from ltbench.records.record import Failure, Record
 from ltbench.records.search_file import Searched
 from ltbench.records.tuning_file import TunedRow
@@ -87,7 +88,7 @@ def page(
     named = titles(boards)
     groups = [one.group for one in analyses]
     judged = judge(facts.claims, facts.reported, groups)
-    lines = [f"# {escape(facts.title or facts.name)}", "", *_paragraph(facts.question)]
+    lines = [f"# {escape(facts.title or facts.name)}", "", *paragraph(facts.question)]
     lines += answer_lines([*search_notice(searched), *answer(boards, analyses, judged)])
     most = max(FOLD, min(ROWS_OF_TABLE, ROWS // max(1, sum(len(board.all_tables) for board in boards))))
     for board, title in zip(boards, named, strict=True):
@@ -96,7 +97,7 @@ def page(
         lines += [*([" ".join(notes.provenance), ""] if notes.provenance else []), *reading_lines(boards, columns)]
     else:
         lines += ["No results yet.", ""]
-    lines += [*_reproduce(facts, records)]
+    lines += [*reproduce_lines(facts, records)]
     lines += search_lines(searched, columns)
     lines += tuning_lines(tuned, groups, columns)
     lines += published_lines(facts.reported, judged, groups, columns)
@@ -128,21 +129,6 @@ def group_failures(records: Iterable[Record]) -> list[FailureGroup]:
 def failure_numbers(failures: Iterable[FailureGroup]) -> dict[str, int]:
     """Return id of a failed cell -> number of the page section with its log."""
     return {cell.id: number for number, failure in enumerate(failures, 1) for cell in failure.cells}
-
-
-def _paragraph(text: str) -> list[str]:
-    return [" ".join(text.split()), ""] if text.strip() else []
-
-
-def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
-    lines = [f"> {line}" for line in _paragraph(facts.notes) if line] + ([""] if facts.notes.strip() else [])
-    if not facts.command:
-        return lines
-    needed = requirements(records)
-    command = [f"pip install {shlex.join(needed)}"] if needed else []
-    command.append(with_plugins(facts.command, records))
-    where = "[`records.jsonl`](records.jsonl) has every cell, [`table.csv`](table.csv) the whole table."
-    return [*lines, "Reproduce it with", "", *fenced("\n".join(command), "sh"), "", where, ""]
 
 
 def _first(
@@ -178,7 +164,7 @@ def _details(
     epochs = (
         f" Each network is that of the epoch with the best {number} on held-out images." if board.selected_by else ""
     )
-    yield f"Recipe: `{recipe}`.{epochs}" + (f" Protocol `{board.protocol}`." if several else "")
+    yield f"Recipe: {code(recipe)}.{epochs}" + (f" Protocol {code(board.protocol)}." if several else "")
     if board.versions:
         yield (
             f"{counted(board.versions, 'record')} of earlier revisions of a technique {'is' if board.versions == 1 else 'are'} left out."
@@ -282,7 +268,14 @@ def _failures(failures: Sequence[FailureGroup]) -> list[str]:
             for cell in (first, *others[: LISTED - 1])
         ]
         cells += [f"- and {len(others) - LISTED + 1} more"] if len(others) >= LISTED else []
-        lines += [f"### Failure {number}", "", f"{failure.error.type}: {escape(failure.error.message)}", "", *cells, ""]
+        lines += [
+            f"### Failure {number}",
+            "",
+            f"{escape(failure.error.type)}: {escape(shortened(failure.error.message, 'in the records'))}",
+            "",
+            *cells,
+            "",
+        ]
         if failure.error.log and number > LISTED:
             lines += ["Its log is in the records.", ""]
         elif failure.error.log:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ltbench.leaderboard.tables.cell_text import place_text
-from ltbench.leaderboard.tables.markdown import escape
+from ltbench.leaderboard.tables.markdown import code, escape
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.comparability import BoardKey
 from ltbench.records.record import Record
@@ -81,18 +81,26 @@ def _mark_board(board: Board, lacking: set[tuple[BoardKey, float | None, str]]) 
 def _provenance(records: Sequence[Record], standing: VerificationStatus) -> list[str]:
     made = [record for record in records if record.status == "ok"]
     covered = sum(standing.covers(record) for record in made)
-    said = [f"Verified by {_verified(one)}." for one in standing.valid]
+    said = [f"Reruns are claimed: {_claimed(one)}." for one in standing.valid]
+    if said:
+        said.append("Nobody has signed that; `ltbench verify --rerun N` does it again.")
     if covered < len(made) or not made:
         which = "The rows with that note" if covered else "All rows"
         said.append(f"{which} are {SELF_REPORTED}: not independently re-run.")
     said += [
-        f"The verification by {one.short} is void: cell `{cell}` has since changed or disappeared."
+        f"The claim of {_short(one)} is void: cell {code(cell)} has since changed or disappeared."
         for one, cell in standing.void
     ]
     return said
 
 
-def _verified(one: Verification) -> str:
+def _short(one: Verification) -> str:
+    """Return a claim as a page names it. It comes from a file that anybody can write."""
+    again = f"{len(one.rerun)} of {len(one.cells)} cells rerun"
+    return f"ltbench {escape(one.ltbench)}, records {code(one.records[:12])}, {again}"
+
+
+def _claimed(one: Verification) -> str:
     gaps = [again.gap for again in one.rerun if not again.same and again.gap is not None]
     how = "all numbers equal" if not gaps else f"top-1 within {100 * max(gaps):.2f} points"
-    return f"{one.short}, {how}" + (f", {one.recomputed} recomputed from predictions" if one.recomputed else "")
+    return f"{_short(one)}, {how}" + (f", {one.recomputed} recomputed from predictions" if one.recomputed else "")

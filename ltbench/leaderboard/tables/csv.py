@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from ltbench.core.printable import printable
 from ltbench.core.spec import canonical
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effects import Effect
@@ -48,7 +49,25 @@ def _csv(lines: Sequence[dict[str, str]], without: list[str]) -> str:
     import pandas as pd
 
     columns = list(dict.fromkeys(name for line in lines for name in line)) if lines else without
-    return str(pd.DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n"))
+    quoted = [{name: value if _is_number(value) else csv_text(value) for name, value in line.items()} for line in lines]
+    return str(pd.DataFrame(quoted, columns=columns).to_csv(index=False, lineterminator="\n"))
+
+
+def csv_text(text: str) -> str:
+    """Return a text for a cell of a CSV file: without control characters, and none that a spreadsheet takes for a formula.
+
+    >>> csv_text("=1+1"), csv_text("cb_sampler")
+    ("'=1+1", 'cb_sampler')
+    """
+    text = printable(text, lines=False)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _place(of: BoardFields) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from ltbench.core.printable import printable
 from ltbench.leaderboard.tables.cell_text import (
     FAILED,
     TextColumn,
@@ -99,9 +100,29 @@ def plain_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Se
 
 def escape(text: str) -> str:
     """Escape text for markdown, also within a table."""
-    text = re.sub(r"([\\`*|<>\[\]])", r"\\\1", " ".join(text.split()))
+    return _escaped(" ".join(text.split()))
+
+
+def _escaped(text: str) -> str:
+    text = re.sub(r"([\\`*|<>\[\]])", r"\\\1", printable(text, lines=False))
     # Within a word an underscore does not start emphasis, and technique names are full of them.
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
+
+
+def code(text: str) -> str:
+    """Return text as code within a paragraph, between more backticks than it has in a row."""
+    text = printable(" ".join(text.split()), lines=False)
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {text} {fence}" if longest else f"{fence}{text}{fence}"
+
+
+def prose(text: str) -> str:
+    """Return the text of a suite as a paragraph: plain text with code between backticks."""
+    parts = re.split(r"`([^`\n]+)`", " ".join(text.split()))
+    shown = "".join(code(part) if number % 2 else _escaped(part) for number, part in enumerate(parts))
+    # At its start, these begin a heading, a list or a rule.
+    return re.sub(r"^(\d*)([#+=~.)-])", r"\1\\\2", shown)
 
 
 def unbroken(text: str) -> str:
@@ -114,7 +135,7 @@ def fenced(text: str, language: str = "") -> list[str]:
     """Return text as a code block, with a fence longer than any in the text."""
     longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
-    return [f"{fence}{language}", *text.rstrip().splitlines(), fence]
+    return [f"{fence}{language}", *printable(text.rstrip()).splitlines(), fence]
 
 
 def last_lines(text: str, most: int) -> list[str]:

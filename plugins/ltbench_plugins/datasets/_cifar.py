@@ -59,6 +59,10 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
         return records[:, -PIXELS:].reshape(-1, 3, SIZE, SIZE), records[:, self.label]
 
 
+LARGEST = 500_000_000
+"""Bytes of the largest official file of any form, generously; more in an archive is not read."""
+
+
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """A distribution with its folder or archive on this machine."""
 
@@ -85,7 +89,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         try:
             with tarfile.open(self.path, "r:*") as archive:
                 for member in archive:
-                    if member.name in wanted and (file := archive.extractfile(member)):
+                    if member.name in wanted and member.size <= LARGEST and (file := archive.extractfile(member)):
                         yield wanted.pop(member.name), file.read()
         except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
             raise DataError(

@@ -38,7 +38,7 @@ def test_a_page_says_that_its_rows_are_self_reported_until_they_are_verified(fol
     verify(folder, RECORDS)
     text = page(folder)
     assert "All rows are self-reported" not in text
-    assert "Verified by ltbench 0.2.0, records `" in text
+    assert "Reruns are claimed: ltbench 0.2.0, records `" in text
     assert "1 of 16 cells rerun, all numbers equal" in text
     verify(folder, RECORDS, gap=0.0123)
     assert "top-1 within 1.23 points" in page(folder)
@@ -66,7 +66,7 @@ def test_rows_that_came_later_carry_a_note(folder: Path) -> None:
     }
     assert noted == {(10.0, "label_smooth"), (None, "label_smooth")}
     assert "The rows with that note are self-reported" in page(folder)
-    assert "Verified by ltbench 0.2.0" in page(folder)
+    assert "Reruns are claimed: ltbench 0.2.0" in page(folder)
 
 
 def test_a_withdrawn_cell_leaves_its_row_with_the_reason_and_stays_in_the_file(folder: Path) -> None:

@@ -138,11 +138,11 @@ def test_of_two_columns_for_one_number_the_first_side_counts() -> None:
     assert join_columns([CONFIDENCE], [other]) == (CONFIDENCE,)
 
 
-def test_a_merged_suite_has_the_columns_of_both_sides() -> None:
+def test_a_new_page_has_the_columns_of_all_sources_and_one_that_is_there_keeps_its_own() -> None:
     other = Column(name="other", title="other")
     mine = SuiteFacts(name="a", columns=(CONFIDENCE,))
     theirs = SuiteFacts(name="b", columns=(other, CONFIDENCE))
-    assert merge_facts("a", mine, [theirs]).columns == (CONFIDENCE, other)
+    assert merge_facts("a", mine, [theirs]).columns == (CONFIDENCE,)
     assert merge_facts("a", None, [theirs, mine]).columns == (other, CONFIDENCE)
 
 
