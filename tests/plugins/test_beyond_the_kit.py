@@ -27,6 +27,10 @@ def of_stages(*stages: str):
     return pytest.mark.parametrize("technique", [kind() for kind in chosen], ids=[kind.name for kind in chosen])
 
 
+TRAINING = ("augment", "auxiliary", "branches", "finetune", "regime", "update")
+"""Stages whose techniques are called in small trainings, which take seconds."""
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -66,8 +70,22 @@ OF_OTHER_CLASSES = ("label_smooth", "label_aware_smooth", "bcl")
 
 
 @pytest.mark.parametrize("counts", FEW, ids=str)
-@of_stages(*(stage for stage in STAGES if stage not in {"dataset", "model"}))
+@of_stages(*(stage for stage in STAGES if stage not in {"dataset", "model", *TRAINING}))
 def test_few_classes_and_few_images_give_finite_numbers_or_a_clear_error(technique, counts: list[int]) -> None:
+    check_few(technique, counts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("counts", FEW, ids=str)
+@of_stages(*TRAINING)
+def test_trainings_with_few_classes_and_few_images_give_finite_numbers_or_a_clear_error(
+    technique, counts: list[int]
+) -> None:
+    check_few(technique, counts)
+
+
+def check_few(technique, counts: list[int]) -> None:
+    """Check the results of every setting of a technique."""
     for setting in settings(technique):
         if len(counts) == 1 and setting.name in OF_OTHER_CLASSES and "off" not in setting.params:
             with pytest.raises(JobFailed, match="needs at least two classes"):
