@@ -180,7 +180,7 @@ def _read_file(path: Path) -> dict[str, dict[str, float]]:
         return {true: {predicted: float(cost) for predicted, cost in row.items()} for true, row in rows.items()}
     except OSError as error:
         raise UsageError(f"the costs {path} cannot be read", why=error.strerror or str(error), fix=_SYNTAX) from None
-    except (ValueError, TypeError, AttributeError, csv.Error) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, csv.Error) as error:
         raise UsageError(f"the costs {path} cannot be read", why=str(error),
                          fix="a first line with the predicted classes, and a line for each true class that begins with its name; "
                              "or {true: {predicted: cost}} as JSON") from None  # fmt: skip

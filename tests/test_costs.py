@@ -90,6 +90,12 @@ def test_a_file_that_is_no_matrix_says_why(tmp_path: Path, content: str, why: st
         read_costs(str(tmp_path / "none.csv"))
 
 
+def test_a_file_of_brackets_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_costs(str(tmp_path / "c.json"))
+
+
 def test_if_every_error_costs_1_the_expected_cost_is_the_share_of_errors() -> None:
     probabilities, labels, counts = _predictions()
     numbers = Classification().compute(probabilities, labels, counts)

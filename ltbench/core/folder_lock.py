@@ -1,12 +1,13 @@
 """Locks of folders and files that several commands read, change and write: one command at a time.
 
-The lock of `leaderboards/quick` is a file in `leaderboards/.locks`. It is held with `flock`, so it ends with its process,
+The lock of `leaderboards/quick` is a file in `leaderboards/.locks`, or in the folder itself if that takes no file. It is held with `flock`, so it ends with its process,
 however that ends. The file stays, because removing it would let two commands hold the lock of one name.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -31,11 +32,7 @@ def locked(path: Path, tell: Callable[[str], None], *, patience: float = PATIENC
 
     place = path.resolve()
     with os_errors_as_store_errors(f"{path} cannot be written", place.parent):
-        folder = place.parent / FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        ignored = folder / ".gitignore"
-        if not ignored.exists():
-            ignored.write_text("*\n", encoding="utf-8")
+        folder = _folder_of_locks(place)
         lock = FileLock(folder / place.name)
         try:
             lock.acquire(timeout=min(QUIET, patience))
@@ -53,6 +50,23 @@ def locked(path: Path, tell: Callable[[str], None], *, patience: float = PATIENC
         yield
     finally:
         lock.release()
+
+
+def _folder_of_locks(place: Path) -> Path:
+    """Return the folder of the lock of a place, which git ignores: beside it, or in it if nothing can be written beside it."""
+    for home in (place.parent, place):
+        folder = home / FOLDER
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (folder / ".gitignore").exists():
+                (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+        except OSError as error:
+            # A mounted folder has a parent of somebody else.
+            if home == place or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS) or not place.is_dir():
+                raise
+        else:
+            break
+    return folder
 
 
 @contextlib.contextmanager

@@ -17,6 +17,8 @@ from ltbench.errors import RecordError
 
 LONGEST: Final = 64_000_000
 """Most bytes of a line: a record of a thousand classes with a dense confusion matrix has four million."""
+MOST_BAD: Final = 100_000
+"""Most malformed or empty lines of a file that is still read to its end; a small compressed file may have billions."""
 RESTORE: Final = "restore the file from version control, or remove it and run the suite again"
 
 
@@ -57,7 +59,7 @@ def parsed_lines(lines: Iterable[tuple[str, bytes]], parse: Callable[[bytes, str
             yield parse(line, where)
         except RecordError as error:
             skipped = _skipped.get()
-            if skipped is None:
+            if skipped is None or len(skipped) >= MOST_BAD:
                 raise
             skipped[where] = error
 
@@ -72,6 +74,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield (place, content) of each line that is not empty, of a compressed file, too. Raises `RecordError`."""
     try:
         with compressed_file.opened(path) as lines:
+            empty = 0
             for number in itertools.count(1):
                 # Of a longer line just enough to be refused; it may be all of the memory.
                 line = lines.readline(LONGEST + 2)
@@ -79,6 +82,8 @@ def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
                     return
                 if line.strip():
                     yield f"{path}, line {number}", line.rstrip(b"\r\n")
+                elif (empty := empty + 1) > MOST_BAD:
+                    raise RecordError(f"records {path} have more than {MOST_BAD:,} empty lines", fix=RESTORE)
                 while line and not line.endswith(b"\n"):
                     line = lines.readline(LONGEST)
     except compressed_file.UNREADABLE as error:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,6 +64,25 @@ def test_two_names_of_a_folder_have_one_lock_and_git_ignores_it(tmp_path: Path) 
     with holder(tmp_path / "link", 60), pytest.raises(StoreError), locked(tmp_path / "page", print, patience=0.1):
         pass
     assert (tmp_path / FOLDER / ".gitignore").read_text() == "*\n"
+
+
+def test_a_folder_beside_which_nothing_can_be_written_has_its_lock_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "page").mkdir()
+    made = Path.mkdir
+
+    # Who runs the tests may write everywhere.
+    def refused(self: Path, *args: object, **kwargs: object) -> None:
+        if self == tmp_path / FOLDER:
+            raise PermissionError(errno.EACCES, "no")
+        made(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with locked(tmp_path / "page", print):
+        assert (tmp_path / "page" / FOLDER / "page").is_file()
+    with pytest.raises(StoreError), locked(tmp_path / "new", print):
+        pass
 
 
 def test_a_place_that_takes_no_lock_is_an_error_with_its_cause(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import gzip
 import zlib
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,15 @@ def test_of_a_line_that_is_too_long_only_a_part_is_read(tmp_path: Path, monkeypa
     with skipping_bad_lines() as skipped:
         assert len(read_records_file(path).records) == 1
     assert list(skipped) == [f"{path}, line 1", f"{path}, line 3"]
+
+
+def test_a_small_file_of_billions_of_lines_is_not_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl.gz"
+    for content in (b"\n" * 200_000, b"x\n" * 200_000):
+        path.write_bytes(gzip.compress(content))
+        with pytest.raises(RecordError), skipping_bad_lines() as skipped:
+            read_records_file(path)
+        assert len(skipped) <= lines.MOST_BAD
 
 
 def test_numbers_keep_their_kind() -> None:

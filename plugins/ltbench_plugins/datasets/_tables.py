@@ -115,7 +115,7 @@ def _json(file: Path, text: str) -> tuple[list[str], list[dict[str, Any]]]:
 def _decoded(file: Path, text: str, line: int) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unreadable(
             file, f"line {line}: {error}", "one JSON object on each line, or an array of objects"
         ) from None

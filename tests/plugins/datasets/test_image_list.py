@@ -337,6 +337,7 @@ def test_a_class_that_is_mostly_unreadable_is_a_warning(root: Path) -> None:
         ("l.csv", b'path,label\n"' + b"x" * 200_000, "cannot be read"),
         ("l.jsonl", b'{"path": "a", "label": "b"}\n{"path": \n', "cannot be read"),
         ("l.jsonl", b"[1, 2]", "cannot be read"),
+        ("l.jsonl", b"[" * 100_000, "cannot be read"),
         ("l.jsonl", b'{"path": ["a"], "label": "b"}\n', "has list in place of text or numbers"),
         ("l.lst", b"cat/0.png cat\ncat/1.png\n", "entry 2 is not a path and a label"),
         ("l.parquet", b"PAR1", "cannot be read"),
