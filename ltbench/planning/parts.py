@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from ltbench.core.collector import without_collector
 from ltbench.executor import Techniques
 from ltbench.planning.combinations import Combination, LeftOut, suite_combinations
 from ltbench.planning.grid import chosen_rows
@@ -56,18 +55,3 @@ def _fill(planner: Planner, combinations: Iterator[Combination | LeftOut], cells
         if len(planner.part.cells) >= cells:
             return True
     return False
-
-
-@contextlib.contextmanager
-def without_collector() -> Iterator[None]:
-    """Disable the garbage collector in the block: plans have no cycles, and collection takes a quarter of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        # Move the new objects to the permanent generation, so that the next collection does not scan them.
-        gc.freeze()
-        gc.unfreeze()
-        if was_on:
-            gc.enable()

@@ -32,6 +32,7 @@ SCHEMAS: Final = (1, 2)
 
 _TYPE, _LOG = 100, 200_000
 """Characters of a failure that a record has at most."""
+_STAGES, _VARIED = frozenset(STAGES), frozenset(TECHNIQUE_STAGES)
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
@@ -275,10 +276,11 @@ def _schema_of(record: Record) -> int:
 
 def _problem(record: Record) -> str:
     """Return a problem that the schema cannot express; empty if there is none."""
-    for field, stages in (("combination", record.combination.keys() - set(TECHNIQUE_STAGES)),
-                          ("plugins", {one.stage for one in record.plugins} - STAGES.keys())):  # fmt: skip
-        if stages:
-            return f"{field} names {', '.join(sorted(stages))}, which is not a stage"
+    stages = {one.stage for one in record.plugins}
+    if unknown := sorted((record.combination.keys() - _VARIED) | (stages - _STAGES)):
+        return (
+            f"{'plugins' if unknown[0] in stages else 'combination'} names {', '.join(unknown)}, which is not a stage"
+        )
     if (record.status == "failed") != (record.error is not None):
         return f"status is '{record.status}' but error is {'missing' if record.error is None else 'set'}"
     if record.held_out is not msgspec.UNSET and not any("held_out" in fit.get("data", {}) for fit in record.fits):

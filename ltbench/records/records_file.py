@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from ltbench.core import compressed_file
+from ltbench.core.collector import without_collector
 from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
 from ltbench.records import shape
@@ -106,7 +107,8 @@ def read_records_file(path: Path) -> RecordsFile:
 
 def of_entries(entries: Iterable[Record | Invalidation]) -> RecordsFile:
     """Return a records file with these entries, in any order."""
-    entries = list(entries)
+    with without_collector():
+        entries = list(entries)
     invalidations = [entry for entry in entries if isinstance(entry, Invalidation)]
     return records_file((entry for entry in entries if isinstance(entry, Record)), invalidations)
 
