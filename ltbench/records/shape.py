@@ -46,7 +46,8 @@ Real = Annotated[int, Meta(ge=-(10**15), le=10**15)] | Annotated[float, Meta(ge=
 Number = Real | None
 Share = Annotated[int, Meta(ge=0, le=1)] | Annotated[float, Meta(ge=0, le=1)]
 Factor = Annotated[int, Meta(ge=1, le=10**9)] | Annotated[float, Meta(ge=1, le=1e9)]
-Scalar = bool | Integer | Annotated[float, Meta(ge=-LARGEST, le=LARGEST)] | Label | None
+# A parameter may be any number that a technique takes; a page only writes it.
+Scalar = bool | Integer | float | Label | None
 Parameter = (
     Scalar | Annotated[list[Scalar | Annotated[list[Scalar], Meta(max_length=10_000)]], Meta(max_length=100_000)]
 )

@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from synthetic import raw, record
+from synthetic import identified, raw, record
 
 from ltbench.core.spec import canonical, identity
 from ltbench.errors import RecordError
 from ltbench.records import lines
 from ltbench.records.lines import needing_all_lines, skipping_bad_lines
 from ltbench.records.packed import unpack
-from ltbench.records.record import decoded, plain_values, sealed
+from ltbench.records.record import decoded, plain_values, sealed, validate
 from ltbench.records.records_file import parse_line, read_records_file
 from ltbench.records.shape import Fit, Segment
 from ltbench.stages import COMPANIONS, NETWORK_STAGES, PHASE_CHANGES, TRAINING_STAGES
@@ -145,6 +145,12 @@ def test_a_small_file_of_billions_of_lines_is_not_read_to_its_end(tmp_path: Path
         with pytest.raises(RecordError), skipping_bad_lines() as skipped:
             read_records_file(path)
         assert len(skipped) <= lines.MOST_BAD
+
+
+def test_a_parameter_is_any_finite_number() -> None:
+    made: Any = raw()
+    made["fits"][0]["recipe"]["lr"] = made["recipe"]["lr"] = 1e30
+    assert validate(identified(made)).recipe["lr"] == 1e30
 
 
 def test_numbers_keep_their_kind() -> None:
