@@ -36,6 +36,8 @@ MORE: dict[str, tuple[object, ...]] = {
     "milestones": ((0.01,), (0.1,), (0.99,), (0.5, 0.5), (0.8, 0.5), (0.5, 0.8)),
 }  # fmt: skip
 """Values that may be too small, too large or the same, beside those that follow from the type of a field."""
+LARGEST = {"epochs": 100, "steps": 100, "batch_size": 1000, "lr": 10.0, "weight_decay": 10.0}
+"""Larger values are allowed, and take days or end at infinity."""
 
 FIELDS = [field for field in Recipe.__struct_fields__ if field != "augment"]
 """Those of the engine: a plan turns `augment` into the augmentation of segments."""
@@ -54,6 +56,8 @@ def weights_of(folder: Path, recipe: Recipe) -> str:
 def other_values(base: Recipe, field: str) -> Iterator[Recipe]:
     kind = next(one.type for one in fields(Recipe) if one.name == field)
     for value in (*values_of(kind, getattr(base, field)), *MORE.get(field, ())):
+        if isinstance(value, int | float) and value > LARGEST.get(field, value):
+            continue
         try:
             yield msgspec.convert(msgspec.to_builtins(base) | {field: msgspec.to_builtins(value)}, Recipe)
         except (msgspec.ValidationError, UsageError):
