@@ -17,24 +17,21 @@ _ROWS = 20
 """Classes in the table of the card; all of them are in model.json."""
 _DECODE = """\
 image = Image.open("photo.jpg").convert("{mode}")
-{square}image = numpy.array(image).reshape({side}, {side}, {channels})
+{square}image = numpy.array({squared}).reshape({side}, {side}, {channels})
 {centre}pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
 """
-_RESIZED = """\
-image = image.resize(({side}, {side}), Image.Resampling.BICUBIC)
-"""
+_RESIZED = "image.resize(({side}, {side}), Image.Resampling.BICUBIC)"
 _SQUARE = {
     "crop": """\
 (width, height), side = image.size, min(image.size)
 image = image.crop(((width - side) // 2, (height - side) // 2, (width + side) // 2, (height + side) // 2))
-"""
-    + _RESIZED,
+""",
     "pad": """\
 width, height = (max(1, round(side * {side} / max(image.size))) for side in image.size)
 part, image = image.resize((width, height), Image.Resampling.BICUBIC), Image.new("{mode}", ({side}, {side}), {ground})
 image.paste(part, (({side} - width) // 2, ({side} - height) // 2))
 """,
-    "squash": _RESIZED,
+    "squash": "",
 }
 _CENTRE = """\
 image = image[{start}:{end}, {start}:{end}]
@@ -201,6 +198,7 @@ def _code(about: Description) -> str:
     decode = _DECODE.format(
         mode=mode, side=side, channels=reading.channels,
         square=_SQUARE[reading.fit].format(side=side, mode=mode, ground=ground),
+        squared="image" if reading.fit == "pad" else _RESIZED.format(side=side),
         centre=_CENTRE.format(start=start, end=start + reading.size) if side != reading.size else "",
     ).rstrip()  # fmt: skip
     if member is None or member.timm is None or not about.baked:

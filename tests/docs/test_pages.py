@@ -155,6 +155,7 @@ def test_what_is_not_run_says_why() -> None:
         ("docs/clusters.md", "export"),
         ("docs/clusters.md", "ltbench"),
         ("docs/clusters.md", "srun"),
+        ("docs/large-data.md", "ltbench"),
     ]
 
 
