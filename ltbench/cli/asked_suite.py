@@ -96,8 +96,6 @@ def _check_names(asked: Suite, registry: Registry) -> None:
                 where=f"techniques of suite '{asked.name}'",
                 fix="name it as one of the data sets, profiles or models of the suite, or remove it",
             )
-    if asked.executor:
-        registry.executor(asked.executor)
     for claim in asked.claims:
         combinations = (claim.better, () if isinstance(claim.worse, str) else claim.worse)
         for text in (text for combination in combinations for text in combination):
