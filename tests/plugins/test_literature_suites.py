@@ -17,6 +17,8 @@ SUITES = ("literature-quick", "screen")
 SCREENS = ("screen", "screen-cifar10")
 OF_A_RECIPE = {"alternating_flip"}
 """Techniques that are the default of a recipe: no paper on long tails proposes them."""
+OF_PHOTOS = {"random_resized_crop"}
+"""The usual augmentation of photos; the images of the suites have 28 or 32 pixels."""
 OF_A_TASK = {"min_cost"}
 """Techniques with a parameter that only a task knows; with its default, this one is `prior_shift`."""
 WITHOUT_PRETRAINED_WEIGHTS = "finetune"
@@ -36,6 +38,7 @@ def test_every_technique_is_in_the_suite(name: str, registry: Registry) -> None:
             if not kind.baseline and registry.entries[technique].distribution == "ltbench"
         }
         - OF_A_RECIPE
+        - OF_PHOTOS
         - OF_A_TASK
     )
     assert named == ours
