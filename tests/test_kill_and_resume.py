@@ -35,7 +35,7 @@ ROWS = [
     LONGER.get(row[0], tuple(row))
     for row in [
         *find_suite("literature-quick", BUILT_INS).combinations,
-        *([name] for name in (*OF_BACKBONES, "alternating_flip")),
+        *([name] for name in (*OF_BACKBONES, "alternating_flip", "random_resized_crop")),
     ]
     if not any(map(missing_package, BUILT_INS.parse_all(row[0])))
 ]
