@@ -64,6 +64,12 @@ _described: dict[str, Description] = {}
 """Cache of descriptions by digest of the listing, for data roots that cannot be written."""
 
 
+StoredSide = Annotated[
+    int,
+    Meta(ge=0, le=1024, description="side to which images are resized, of which augmentations take `size`; 0: size"),
+]
+
+
 class Folders(Dataset, frozen=True):
     """A data set of image files; images are cropped to the central square and resized to `size` pixels."""
 

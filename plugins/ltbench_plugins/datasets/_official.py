@@ -15,7 +15,7 @@ from ltbench import Meta
 from ltbench.errors import DataError
 from ltbench.image_files.decode import Rules
 from ltbench.image_files.names import plain
-from ltbench_plugins.datasets._folders import Folders, check_stored, find, or_other_root
+from ltbench_plugins.datasets._folders import Folders, StoredSide, check_stored, find, or_other_root
 from ltbench_plugins.datasets._listing import Item, Listing
 
 _WORDS = {"train": "training", "test": "test", "valid": "validation"}
@@ -44,12 +44,7 @@ class Official(Folders, frozen=True):
     """Split -> digest of its published list"""
 
     path: Annotated[str, Meta(description="folder of the data set, absolute or relative to the data root")] = ""
-    stored: Annotated[
-        int,
-        Meta(
-            ge=0, le=1024, description="side to which images are resized, of which augmentations take `size`; 0: size"
-        ),
-    ] = 0
+    stored: StoredSide = 0
     fit: Annotated[
         Literal["crop", "pad", "squash"],
         Meta(description="how images become squares: their centre, all on a white ground, or out of proportion"),
@@ -75,8 +70,12 @@ class Official(Folders, frozen=True):
         named: dict[int, str] = {}
         for path, label in zip(train.paths, train.labels, strict=True):
             if label not in named:
-                named[label] = path.rpartition("/")[0].rpartition("/")[2]
+                named[label] = self.class_of(path)
         return [named[label] for label in range(len(named))]
+
+    def class_of(self, path: str) -> str:
+        """Return the name of the class of an image from its path: by default that of its folder."""
+        return path.rpartition("/")[0].rpartition("/")[2]
 
     def listing(self, root: Path) -> Listing:
         folder = find(root, self.path)
@@ -146,12 +145,7 @@ class OfficialPhotos(Official, frozen=True):
     profile = "natural"
 
     size: Annotated[int, Meta(ge=1, le=1024, description="side in pixels of the images that networks take")] = 224
-    stored: Annotated[
-        int,
-        Meta(
-            ge=0, le=1024, description="side to which images are resized, of which augmentations take `size`; 0: size"
-        ),
-    ] = 256
+    stored: StoredSide = 256
 
 
 def list_digest(rows: Rows) -> str:
@@ -176,6 +170,12 @@ def lines_of(file: Path) -> Rows:
             paths.append(path)
             labels.append(int(label))
     return Rows(file, paths, labels)
+
+
+def long_tailed_lists(folder: Path, name: str) -> Iterator[tuple[str, Rows]]:
+    """Yield the rows of each split, from the lists of Liu et al. (CVPR 2019). Raises `OSError` if one is missing."""
+    for split, part in (("train", "train"), ("test", "test"), ("valid", "val")):
+        yield split, lines_of(folder / f"{name}_{part}.txt")
 
 
 def json_rows(file: Path) -> Rows:

@@ -14,7 +14,7 @@ from ltbench.image_files.decode import WHITE, Rules
 from ltbench.image_files.names import plain
 from ltbench_plugins.datasets._division import Division
 from ltbench_plugins.datasets._files import subfolders
-from ltbench_plugins.datasets._folders import Folders, check_stored, find, or_other_root
+from ltbench_plugins.datasets._folders import Folders, StoredSide, check_stored, find, or_other_root
 from ltbench_plugins.datasets._groups import group_of_each, pattern
 from ltbench_plugins.datasets._layout import alike
 from ltbench_plugins.datasets._listing import Item, Listing, Skipped
@@ -46,12 +46,7 @@ class OwnImages(Folders, frozen=True):
     by_content: ClassVar[bool] = True
 
     path: Annotated[str, Meta(description="folder, absolute or relative to the data root")] = ""
-    stored: Annotated[
-        int,
-        Meta(
-            ge=0, le=1024, description="side to which images are resized, of which augmentations take `size`; 0: size"
-        ),
-    ] = 0
+    stored: StoredSide = 0
     fit: Annotated[
         Literal["crop", "pad", "squash"],
         Meta(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from ltbench import Dataset, Meta, hookimpl
-from ltbench_plugins.datasets._official import OfficialPhotos, Rows, lines_of
+from ltbench_plugins.datasets._official import OfficialPhotos, Rows, long_tailed_lists
 
 
 class ImagenetLt(OfficialPhotos, frozen=True):
@@ -35,8 +35,7 @@ class ImagenetLt(OfficialPhotos, frozen=True):
     path: Annotated[str, Meta(description="folder of the data set, absolute or relative to the data root")] = "imagenet"
 
     def rows(self, folder: Path) -> Iterator[tuple[str, Rows]]:
-        for split, name in (("train", "train"), ("test", "test"), ("valid", "val")):
-            yield split, lines_of(folder / f"ImageNet_LT_{name}.txt")
+        return long_tailed_lists(folder, "ImageNet_LT")
 
 
 @hookimpl

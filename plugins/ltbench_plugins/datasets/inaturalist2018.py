@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -37,13 +37,9 @@ class Inaturalist2018(OfficialPhotos, frozen=True):
             text = folder / f"iNaturalist18_{name}.txt"
             yield split, lines_of(text) if text.is_file() else json_rows(folder / f"{name}2018.json")
 
-    def class_names(self, folder: Path, train: Rows) -> Sequence[str]:
+    def class_of(self, path: str) -> str:
         """Return kingdom or class, and number, as `Plantae 7291`: names of species are not in the files that are needed."""
-        named: dict[int, str] = {}
-        for path, label in zip(train.paths, train.labels, strict=True):
-            if label not in named:
-                named[label] = " ".join(path.split("/")[-3:-1])
-        return [named[label] for label in range(len(named))]
+        return " ".join(path.split("/")[-3:-1])
 
 
 @hookimpl

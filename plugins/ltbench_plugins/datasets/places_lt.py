@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from ltbench import Dataset, Meta, hookimpl
-from ltbench_plugins.datasets._official import OfficialPhotos, Rows, lines_of
+from ltbench_plugins.datasets._official import OfficialPhotos, Rows, long_tailed_lists
 
 
 class PlacesLt(OfficialPhotos, frozen=True):
@@ -39,8 +39,7 @@ class PlacesLt(OfficialPhotos, frozen=True):
     )
 
     def rows(self, folder: Path) -> Iterator[tuple[str, Rows]]:
-        for split, name in (("train", "train"), ("test", "test"), ("valid", "val")):
-            yield split, lines_of(folder / f"Places_LT_{name}.txt")
+        return long_tailed_lists(folder, "Places_LT")
 
 
 @hookimpl
