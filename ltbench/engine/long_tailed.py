@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch.utils.data
 
-from ltbench.core.atomic_files import os_errors_as_store_errors
+from ltbench.core import atomic_files
 from ltbench.core.checksums import digest
 from ltbench.core.folders import data_root as default_root
+from ltbench.core.one_look import one_look
 from ltbench.engine.subset import dataset_images, selection
 from ltbench.errors import UsageError
+from ltbench.jobs.described import description
 from ltbench.longtail import class_counts
 from ltbench.registry.registry import Registry
 from ltbench.stages import Dataset, Profile
@@ -80,15 +83,17 @@ class LongTailed(torch.utils.data.Dataset[tuple[Any, int]]):
         path = Path(path)
         if path.suffix not in {".npy", ".json"}:
             raise UsageError(f"{path.name} is neither a .npy nor a .json file", fix="give it one of these extensions")
-        with os_errors_as_store_errors(f"{path.name} cannot be written", path.parent):
-            if path.suffix == ".npy":
-                np.save(path, self.indices)
-                return
+        content = io.BytesIO()
+        if path.suffix == ".npy":
+            np.save(content, self.indices)
+        else:
             facts = self.setting | {
                 "fingerprint": self.fingerprint, "classes": self.classes, "counts": self.counts.tolist(),
                 "indices": self.indices.tolist(), "labels": self.targets.tolist(),
             }  # fmt: skip
-            path.write_text(json.dumps(facts), encoding="utf-8")
+            content.write(json.dumps(facts).encode())
+        with atomic_files.os_errors_as_store_errors(f"{path.name} cannot be written", path.parent):
+            atomic_files.replace(path, content.getvalue())
 
     def __repr__(self) -> str:
         setting = ", ".join(f"{name}={value}" for name, value in self.setting.items())
@@ -116,16 +121,17 @@ def long_tailed(
     source, tail = registry.parse(dataset, Dataset.stage), registry.parse(profile, Profile.stage)
     assert isinstance(source, Dataset)
     assert isinstance(tail, Profile)
-    about = source.info(root)
-    data = {
-        "dataset": registry.spec(source), "profile": registry.spec(tail), "fingerprint": about.fingerprint,
-        "imbalance_factor": imbalance_factor, "subset_seed": seed,
-    }  # fmt: skip
     setting: dict[str, Any] = {"dataset": source.label, "split": split}
-    images, _ = dataset_images(source, about.fingerprint, root)
-    if split == "test":
-        labels = np.asarray(images.test_labels)
-        return LongTailed(images.test_images, np.arange(len(labels)), labels, about.classes, setting, transform)
-    chosen, _ = selection(data, registry, root)
+    with one_look():
+        about = description(source, root)
+        images, _ = dataset_images(source, about.fingerprint, root)
+        if split == "test":
+            labels = np.asarray(images.test_labels)
+            return LongTailed(images.test_images, np.arange(len(labels)), labels, about.classes, setting, transform)
+        data = {
+            "dataset": registry.spec(source), "profile": registry.spec(tail), "fingerprint": about.fingerprint,
+            "imbalance_factor": imbalance_factor, "subset_seed": seed,
+        }  # fmt: skip
+        chosen, _ = selection(data, registry, root)
     setting |= {"profile": tail.label, "imbalance_factor": imbalance_factor, "seed": seed}
     return LongTailed(images.train_images, chosen.indices, chosen.labels, about.classes, setting, transform)
