@@ -22,7 +22,6 @@ from ltbench.cli.options import (
 from ltbench.cli.running.part_sources import SuiteParts
 from ltbench.cli.running.run_page import Output, completed, run_page
 from ltbench.cli.units import Spendable, Spending
-from ltbench.core.devices import AUTO
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def command(
         from ltbench.cli.running.one_cell import asked_record, run_cell
 
         before = asked_record(cell, places_of(records, leaderboards))
-        devices = offer.devices(device_of([before]) if device == AUTO else device)
+        devices = offer.devices(device_of([before], device))
         context = Context(store=store, registry=registry, data_root=data_root, devices=devices)
         with offer.make(context, terms) as executor:
             return run_cell(before, context, executor, options, as_json=as_json)

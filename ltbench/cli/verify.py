@@ -14,7 +14,7 @@ import msgspec
 from ltbench.cli.options import find_page, leaderboards_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
 from ltbench.cli.writing import writing
-from ltbench.core.devices import AUTO, devices_here
+from ltbench.core.devices import AUTO
 from ltbench.core.folders import data_root as default_root
 from ltbench.core.words import counted
 from ltbench.errors import CELLS_FAILED, DONE, PLUGIN_UNAVAILABLE, WRONG_USAGE
@@ -92,9 +92,9 @@ def command(
     place = find_page(path, leaderboards)
     registry = load_registry(choice)
     # Fail early: checking the records takes a while.
-    registry.executor(executor_name)
+    offer = registry.executor(executor_name)
     if device != AUTO:
-        devices_here(device)
+        offer.devices(device)
     click.echo(f"verifying {place.path}", err=True)
     examined = examine(place, registry, data_root)
     # Unpredictable, so that whoever published the records cannot know which cells will be rerun.
@@ -149,7 +149,7 @@ def _retrained(
         return {}
     with tempfile.TemporaryDirectory(prefix="ltbench-verify-") as folder:
         offer = registry.executor(executor_name)
-        devices = offer.devices(device_of(chosen) if device == AUTO else device)
+        devices = offer.devices(device_of(chosen, device))
         context = Context(store=Store(Path(folder) / "store"), registry=registry, data_root=data_root, devices=devices)
         with offer.make(context, Terms(workers=workers)) as executor, Progress() as progress:
             return retrain(chosen, context, executor, on_event=progress)

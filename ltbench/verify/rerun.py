@@ -167,8 +167,10 @@ def drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
     return chosen
 
 
-def device_of(records: Iterable[Record]) -> str:
-    """Return what records are to be rerun on, as for --device: what they were made on, if there is one kind."""
+def device_of(records: Iterable[Record], asked: str) -> str:
+    """Return what records are to be rerun on, as for --device: for `auto` what they were made on, if there is one kind."""
+    if asked != AUTO:
+        return asked
     return "cpu" if all(record.environment.get("device", "cpu") == "cpu" for record in records) else AUTO
 
 

@@ -125,7 +125,8 @@ def test_records_are_rerun_on_what_they_were_made_on(made_on: str, rerun_on: str
         environment = {"device": made_on}
 
     made: list[Record] = [Made(), Made()]  # type: ignore[list-item]
-    assert device_of(made) == rerun_on
+    assert device_of(made, "auto") == rerun_on
+    assert device_of(made, "cuda:1") == "cuda:1"
 
 
 @pytest.mark.usefixtures("no_gpu")
