@@ -7,14 +7,10 @@ All pages are markdown that can be read without Sphinx, too. So the order of pag
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ltbench
-
-sys.path.insert(0, str(Path(__file__).parent))
-from directives import Checks, Commands
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -26,7 +22,7 @@ html_show_copyright = False
 html_show_sourcelink = False
 html_copy_source = False
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
+extensions = ["myst_parser", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 smartquotes = False  # keep --option as written
 
@@ -38,29 +34,20 @@ html_theme_options = {"footer_icons": [], "top_of_page_buttons": []}
 # Links to headings as on a code host: page.md#a-heading.
 myst_heading_anchors = 4
 
-# Docstrings write code in single backticks.
-default_role = "code"
-autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
-autodoc_typehints_format = "short"
-autodoc_default_options = {"members": True, "undoc-members": True, "exclude-members": "stage"}
-autodoc_preserve_defaults = True
-toc_object_entries_show_parents = "hide"
-
 _LINK = re.compile(r"^- .*?\]\((?!\.\./|https?:)([^)#]+)\.md\)", re.MULTILINE)
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
-_ELSEWHERE = re.compile(r"\]\((\.\./[^)]*)\)")
+_ELSEWHERE = re.compile(r"(?P<image>!\[.*?)?\]\((?P<target>\.\./[^)]*)\)")
 
 
 def _with_files(app: Sphinx, page: str, source: list[str]) -> None:
-    """Let links to files outside this folder download the file; a code host shows it."""
+    """Let links to files outside this folder download the file; a code host shows it. Images are copied anyway."""
     folder = Path(app.srcdir, page).parent
 
     def link(found: re.Match[str]) -> str:
-        leaves = Path(app.srcdir) not in (folder / found[1]).resolve().parents
-        return f"](path:{found[1]})" if leaves else found[0]
+        leaves = Path(app.srcdir) not in (folder / found["target"]).resolve().parents
+        return f"](path:{found['target']})" if leaves and not found["image"] else found[0]
 
     source[0] = _ELSEWHERE.sub(link, source[0])
 
@@ -82,18 +69,7 @@ def _toctree(pages: list[str], caption: str = "") -> str:
     return "\n```{toctree}\n" + options + "\n" + "\n".join(pages) + "\n```\n" if pages else ""
 
 
-def _with_code(_app: Sphinx, _what: str, _name: str, _of: object, _options: object, lines: list[str]) -> None:
-    """Show text that a docstring indents by four spaces as a literal block."""
-    for number, line in reversed(list(enumerate(lines))):
-        above = lines[max(0, number - 2) : number]
-        if line.startswith("    ") and above[1:] == [""] and not above[0].startswith("    "):
-            lines[number:number] = ["::", ""]
-
-
 def setup(app: Sphinx) -> None:
-    """Register the directives and the processing of pages."""
+    """Register the processing of pages."""
     app.connect("source-read", _with_files)
     app.connect("source-read", _with_contents)
-    app.connect("autodoc-process-docstring", _with_code)
-    app.add_directive("commands", Commands)
-    app.add_directive("checks", Checks)

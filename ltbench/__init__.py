@@ -1,6 +1,7 @@
 """ltbench: a benchmark of techniques for long-tailed image classification, alone and in combination.
 
 Plugin authors import from here: the base class of a stage, `Meta` for ranges of parameters, `hookimpl` for hooks.
+`plan`, `run`, `search`, `recommend`, `verify`, `render`, `compare`, `load` and `techniques` are what the commands of the same names do (docs/python-api.md).
 `load_model` loads a trained model that `ltbench export-model` has written; `long_tailed` returns the long-tailed subset of a data
 set, for training code of one's own.
 Attributes are imported on first access, so that `import ltbench` stays cheap.
@@ -20,11 +21,22 @@ _HOMES = {
     "ExecutorOffer": "ltbench.executors.builtin",
     "Method": "ltbench.method",
     "NotTuned": "ltbench.tune",
+    "Observer": "ltbench.observer",
+    "ObserverOffer": "ltbench.observer",
     "SkippedFiles": "ltbench.data_report",
     "Tune": "ltbench.tune",
     "hookimpl": "ltbench.hookspecs",
     "load_model": "ltbench.trained_model.model",
+    "compare": "ltbench.api.tables",
+    "load": "ltbench.api.tables",
     "long_tailed": "ltbench.engine.long_tailed",
+    "plan": "ltbench.api.plan",
+    "recommend": "ltbench.api.recommend",
+    "render": "ltbench.api.leaderboard",
+    "run": "ltbench.api.run",
+    "search": "ltbench.api.search",
+    "techniques": "ltbench.api.tables",
+    "verify": "ltbench.api.verify",
     **dict.fromkeys(
         (
             "Augment", "Auxiliary", "Branches", "Dataset", "DatasetInfo", "Ensemble", "Evidence", "Finetune", "Head", "Images", "LinearClassifier",
@@ -39,6 +51,15 @@ _HOMES = {
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604  # names are resolved by __getattr__
 
 if TYPE_CHECKING:
+    from ltbench.api.leaderboard import render as render
+    from ltbench.api.plan import plan as plan
+    from ltbench.api.recommend import recommend as recommend
+    from ltbench.api.run import run as run
+    from ltbench.api.search import search as search
+    from ltbench.api.tables import compare as compare
+    from ltbench.api.tables import load as load
+    from ltbench.api.tables import techniques as techniques
+    from ltbench.api.verify import verify as verify
     from ltbench.columns import Column as Column
     from ltbench.data_report import Census as Census
     from ltbench.data_report import DataReport as DataReport
@@ -47,6 +68,8 @@ if TYPE_CHECKING:
     from ltbench.executor import ExecutorOffer as ExecutorOffer
     from ltbench.hookspecs import hookimpl as hookimpl
     from ltbench.method import Method as Method
+    from ltbench.observer import Observer as Observer
+    from ltbench.observer import ObserverOffer as ObserverOffer
     from ltbench.stages import Augment as Augment
     from ltbench.stages import Auxiliary as Auxiliary
     from ltbench.stages import Branches as Branches
@@ -86,7 +109,18 @@ if TYPE_CHECKING:
     from ltbench.tune import Tune as Tune
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> object:
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        try:
+            return getattr(importlib.import_module(_HOMES[name]), name)
+        except ModuleNotFoundError as error:
+            from ltbench.errors import TRAINING, MissingExtra
+
+            if (package := (error.name or "").partition(".")[0]) in TRAINING:
+                raise MissingExtra.for_training(f"ltbench.{name}", package) from None
+            raise
     raise AttributeError(f"module 'ltbench' has no attribute '{name}'")

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 
+_BLOCK = 1024
+"""True classes whose costs are in memory at once."""
+
+
 class CostPart(NamedTuple):
     """A part of costs for classes in their order."""
 
@@ -49,3 +53,24 @@ class CostRules(NamedTuple):
 
         every = np.arange(len(self.classes))
         return (self.at(true, every) for true in range(len(self.classes)))
+
+    def matrix(self) -> NDArray[np.float64]:
+        """Return all costs, float [C, C]."""
+        import numpy as np
+
+        return np.stack(list(self.rows()))
+
+    def expected(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the expected cost of each decision, float64 [N, C]. probabilities: float64 [N, C], of the true classes."""
+        import numpy as np
+
+        rows = self.rows()
+        found = np.zeros(probabilities.shape)
+        for start in range(0, len(self.classes), _BLOCK):
+            these = probabilities[:, start : start + _BLOCK]
+            found += these @ np.stack([next(rows) for _ in range(these.shape[1])])
+        return found
+
+    def largest(self) -> float:
+        """Return the largest cost."""
+        return max(float(row.max()) for row in self.rows())

@@ -43,8 +43,6 @@ _RESERVED = re.compile(r"[^\w./\- ]|^ | $")
 """What is written as %XX in the name of a class; words of any script stay as they are."""
 _SYNTAX = "TRUE>PREDICTED:COST+..., such as cat>dog:5+*>cat:2, or a CSV or JSON file with the names of the classes"
 
-Matrix = tuple[tuple[float, ...], ...]
-"""[C, C]: cost of each decision (column) for each true class (row)."""
 Names = tuple[str, ...]
 
 
@@ -247,8 +245,11 @@ def _of_rows(rows: Mapping[str, Mapping[str, float]], where: str) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _rules(costs: str, classes: tuple[str, ...]) -> CostRules:
-    """Return costs for these classes. Raises as `cost_matrix`."""
+def cost_rules(costs: str, classes: tuple[str, ...]) -> CostRules:
+    """Return the costs for these classes, in their order.
+
+    Raises `UnknownName` with the nearest classes for one that is not there, and `UsageError` for one without costs.
+    """
     import numpy as np
 
     place = {name: number for number, name in enumerate(classes)}
@@ -279,19 +280,11 @@ def _rules(costs: str, classes: tuple[str, ...]) -> CostRules:
     return rules
 
 
-def cost_matrix(costs: str, classes: tuple[str, ...]) -> Matrix:
-    """Return the costs for these classes, in their order.
-
-    Raises `UnknownName` with the nearest classes for one that is not there, and `UsageError` for one without costs.
-    """
-    return tuple(tuple(row.tolist()) for row in _rules(costs, classes).rows())
-
-
 def check_costs(metric: str, classes: Iterable[str], where: str = "") -> None:
     """Raise `UnknownName` or `UsageError` if a metric is an expected cost whose classes are not these; where: the data set."""
     if is_cost(metric):
         try:
-            _rules(costs_of(metric), tuple(classes))
+            cost_rules(costs_of(metric), tuple(classes))
         except UsageError as error:
             error.where = ", ".join(filter(None, (where, error.where)))
             raise
@@ -299,7 +292,7 @@ def check_costs(metric: str, classes: Iterable[str], where: str = "") -> None:
 
 def largest_cost(metric: str, classes: Iterable[str]) -> float:
     """Return the largest cost of a decision, without its sign; 1 if all are 0."""
-    return max(float(abs(row).max()) for row in _rules(costs_of(metric), tuple(classes)).rows()) or 1.0
+    return max(float(abs(row).max()) for row in cost_rules(costs_of(metric), tuple(classes)).rows()) or 1.0
 
 
 def mean_cost(confusion: Confusion, classes: Sequence[str], metric: str) -> float | None:
@@ -309,7 +302,7 @@ def mean_cost(confusion: Confusion, classes: Sequence[str], metric: str) -> floa
     support = confusion.support
     if not support.sum():
         return None
-    costs = confusion.images * _rules(costs_of(metric), tuple(classes)).at(confusion.true, confusion.predicted)
+    costs = confusion.images * cost_rules(costs_of(metric), tuple(classes)).at(confusion.true, confusion.predicted)
     if metric.removeprefix(HELD_OUT).startswith(BALANCED):
         sums = np.bincount(confusion.true, weights=costs, minlength=confusion.classes)
         return float((sums[support > 0] / support[support > 0]).mean())

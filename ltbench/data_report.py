@@ -100,7 +100,9 @@ class Census(msgspec.Struct, frozen=True, kw_only=True):
     median: tuple[int, int]
     largest: tuple[int, int]
     enlarged: int
-    """Images whose shorter side is below the size of the data set"""
+    """Images with fewer pixels than the data set: their shorter side is below its size, or the longer one if they are padded"""
+    reduced: int
+    """Images with more pixels than the data set, by the same side"""
     colours: dict[str, int]
     """Colour of the files, such as grey, RGB, RGB with alpha, CMYK or 16-bit grey -> images"""
     copies: tuple[Copies, ...]

@@ -7,9 +7,10 @@ that the message names.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+import importlib.util
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial, wraps
-from typing import Any
+from typing import Any, cast
 
 DONE = 0
 CELLS_FAILED = 1
@@ -17,6 +18,8 @@ WRONG_USAGE = 2
 PLUGIN_UNAVAILABLE = 4
 OUT_OF_DATE = 5
 INTERRUPTED = 6
+TRAINING = ("torch", "torchvision", "timm", "pebble")
+"""The packages of the extra `train`, as they are imported: everything but training and prediction does without."""
 
 
 class LtbenchError(Exception):
@@ -98,6 +101,17 @@ class MissingExtra(LtbenchError):
             fix=f"pip install 'ltbench[{extra}]'",
         )
 
+    @classmethod
+    def for_training(cls, what: str, package: str) -> MissingExtra:
+        return cls.of(what, package, "train")
+
+
+def check_can_train(what: str) -> None:
+    """Raise `MissingExtra` if a package of the extra `train` is not installed. what: who needs it."""
+    for package in TRAINING:
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra.for_training(what, package)
+
 
 class JobFailed(LtbenchError):
     """A job that failed: non-finite values, wrong shapes, an exception in a plugin (exit code 1 for the run)."""
@@ -153,6 +167,47 @@ class SchedulerLost(Interrupted):
     """A cluster that lost its scheduler during a run; the same command continues (exit code 6)."""
 
 
+def lacking(who: str, requires: Mapping[str, str]) -> str:
+    """Return which package `who` lacks, and how to install it; empty if it lacks none. requires: package -> how."""
+    for package, how in requires.items():
+        if importlib.util.find_spec(package) is None:
+            return f"{who} needs the package {package}, which is not installed: {how}"
+    return ""
+
+
+def class_name(error: BaseException) -> str:
+    """Return the name of the class of an exception, whatever its metaclass does."""
+    return cast("str", type.__dict__["__name__"].__get__(type(error)))[:120]  # a name may have megabytes
+
+
+def raised(error: BaseException) -> str:
+    """Return class and message of an exception of somebody's code, whose own methods may raise or return anything.
+
+    >>> raised(ValueError("no")), raised(KeyError())
+    ('ValueError: no', 'KeyError')
+
+    Of a method that a technique has to define and does not, it returns the name.
+    """
+    text = message_of(error) or _undefined(error)
+    return f"{class_name(error)}: {text}" if text else class_name(error)
+
+
+def _undefined(error: BaseException) -> str:
+    """Name the method that a technique has to define and does not, as the one of its base class says only that."""
+    at = error.__traceback__ if type(error) is NotImplementedError else None
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return f"method '{at.tb_frame.f_code.co_name}' is not defined" if at is not None else ""
+
+
+def message_of(error: BaseException) -> str:
+    """Return the text of an exception, or that it has none that can be read."""
+    try:
+        return str.__str__(str(error))  # a plain text, also where it is of a class derived from `str`
+    except BaseException as again:  # noqa: BLE001 - a technique may raise anything there
+        return f"a message that cannot be read, as its __str__ raises {class_name(again)}"
+
+
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     """Return the known names closest to `name`, best first; empty if none is close."""
     known = list(known)
@@ -185,7 +240,7 @@ def naming_the_technique(method: Callable[[Any], None]) -> Callable[[Any], None]
         except Exception as error:
             raise PluginError(
                 f"{self.stage} '{self.name}' fails on its parameters",
-                why=f"{type(error).__name__}: {error}",
+                why=raised(error),
                 fix="fix the plugin; its check() raises ValueError for values that it does not accept",
             ) from error
 

@@ -54,8 +54,8 @@ class Techniques(Protocol):
     def of(self, stage: str) -> Mapping[str, type[Technique]]:
         """Return the techniques of a stage by name, sorted."""
 
-    def entry(self, name: str) -> Entry:
-        """Return the entry of a name. Raises `PluginError` if no plugin provides it."""
+    def entry(self, name: str, distribution: str = "") -> Entry:
+        """Return the entry of a name, in this distribution if several have it. Raises `PluginError` if no plugin provides it."""
 
     def baseline(self, stage: str) -> Technique | None:
         """Return the default technique of a stage; None if the stage then does nothing."""
@@ -89,6 +89,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """Where jobs compute, by torch's names. A worker has one of them."""
     snapshot_seconds: float = 60.0
     """Seconds between snapshots of a running training."""
+    watched: bool = False
+    """Whether observers watch, so that trainings write their learning curve while they run."""
 
     @property
     def device(self) -> str:

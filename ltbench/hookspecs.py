@@ -1,4 +1,4 @@
-"""The hooks of plugins: one per stage, and one each for suites, methods, families of techniques and executors.
+"""The hooks of plugins: one per stage, and one each for suites, methods, families of techniques, executors and observers.
 
 A plugin is a module that implements these hooks, registered in the entry-point group `ltbench`. Hooks have no
 arguments so far and return the classes that the plugin provides.
@@ -22,6 +22,7 @@ from ltbench import stages
 if TYPE_CHECKING:
     from ltbench.executor import ExecutorOffer
     from ltbench.method import Method
+    from ltbench.observer import ObserverOffer
 
 PROJECT = "ltbench"
 API_VERSION = 1
@@ -137,7 +138,8 @@ class Family(Protocol):
     """Many similar techniques, such as the models of a library, created by name on demand.
 
     They are not listed and are used in combinations only by name. A registered technique takes precedence over a member
-    of a family with the same name.
+    of a family with the same name. A family whose members need a package that may not be installed can have `requires`, as
+    techniques do; without the package it has no names.
     """
 
     def names(self) -> Collection[str]:
@@ -155,3 +157,8 @@ def ltbench_families() -> Sequence[Family]:  # type: ignore[empty-body]
 @hookspec
 def ltbench_executors() -> Sequence[type[ExecutorOffer]]:  # type: ignore[empty-body]
     """Return executors. Heavy imports belong in `make`."""
+
+
+@hookspec
+def ltbench_observers() -> Sequence[type[ObserverOffer]]:  # type: ignore[empty-body]
+    """Return observers of runs. Heavy imports belong in `make`."""

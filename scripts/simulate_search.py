@@ -1,4 +1,4 @@
-"""Simulate searches and write what they find into the table of docs/search.md.
+"""Simulate searches and write what they find into the table of docs/searching.md.
 
     python scripts/simulate_search.py [--check] [--only WORD]
 
@@ -33,12 +33,12 @@ from ltbench.core.generated_files import read_text, splice
 from ltbench.leaderboard.statistics.additive_model import fit
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.statistics.score_array import ScoreArray
+from ltbench.racing.race import Cell, Race
+from ltbench.racing.standing import Block
 from ltbench.records.locations import location
-from ltbench.search.race import Cell, Race
-from ltbench.search.standing import Block
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "search.md"
+PAGE = ROOT / "docs" / "searching.md"
 OUT_OF_DATE = 5
 REPETITIONS = 100
 SHARE = 0.15

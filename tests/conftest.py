@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 # Of the terminal or of the workers of pytest-xdist; commands wrap their tables at it, in a pipe too.
 os.environ.pop("COLUMNS", None)
+# Defaults of whoever runs the tests are none of theirs.
+os.environ["LTBENCH_CONFIG"] = os.devnull
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The other test workers use the remaining cores. torch and BLAS read this on import.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -54,9 +57,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return context(tmp_path / "store")
 
 
+@pytest.fixture
+def interrupts():
+    """Handle an interrupt as Python does; a shell without job control starts commands with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Path:
-    """A read-only folder in which a suite was run: `leaderboards/tiny`, and its store."""
+def trained_once(tmp_path_factory) -> Path:
     from support import call, suite_source
 
     folder = tmp_path_factory.mktemp("trained")
@@ -69,6 +79,18 @@ def trained(tmp_path_factory) -> Path:
     at = [f"--{option}={folder / name}" for option, name in (("store", "store"), ("leaderboards", "leaderboards"))]
     assert call("run", "--suite", folder / "tiny.toml", "--executor", "inline", "--publish", *at).return_value == 0
     return folder
+
+
+@pytest.fixture
+def trained(trained_once: Path):
+    """A folder in which a suite was run: `leaderboards/tiny`, and its store. All tests share it: no one may write into it."""
+
+    def content() -> set[Path]:
+        return {path for name in ("store/records", "leaderboards") for path in (trained_once / name).rglob("*")}
+
+    before = content()
+    yield trained_once
+    assert content() == before, "this test wrote into the folder that all tests share"
 
 
 @pytest.fixture

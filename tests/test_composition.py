@@ -216,7 +216,7 @@ def one_step(made: Training, prepare: Callable[[Batch], None] = lambda _: None) 
     """Do the first step of a training."""
     made._start_segment(0, resumed=False)
     segment = made.segments[0]
-    forward = Forward(made.network, made.structure.branches, made._precision, features=Step.needs_features(segment))
+    forward = Forward(made.network, made.structure.branches, made.precision, features=Step.needs_features(segment))
     work = Step(segment, forward, made.network, made.memory, made.counts, made.slow)
     now = moment(made.spans[0], 0, made.orders[0].batches_per_epoch, restart=False)
     batch = made.feed.next(now)

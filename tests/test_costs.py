@@ -3,19 +3,25 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 import synthetic
 
 from ltbench.confusion import Confusion
-from ltbench.costs import check_costs, cost_matrix, is_cost, mean_cost, read_costs, resolved, words
+from ltbench.costs import check_costs, cost_rules, is_cost, mean_cost, read_costs, resolved, words
 from ltbench.errors import UnknownName, UsageError
 from ltbench_plugins.metrics.balanced_accuracy import BalancedAccuracy
 from ltbench_plugins.metrics.classification import Classification
 
 PETS = ("cat", "dog", "a fish")
 FILE = "class,dog,cat,a fish\ncat,5,0,1\ndog,,1,1\n a fish ,2,2,0\n"
+
+
+def cost_matrix(costs: str, classes: tuple[str, ...]) -> tuple[tuple[float, ...], ...]:
+    return tuple(map(tuple, cost_rules(costs, classes).matrix().tolist()))
 
 
 def test_parts_name_pairs_rows_columns_and_all_and_later_ones_count_more() -> None:
@@ -144,3 +150,25 @@ def test_numbers_keep_their_value() -> None:
         text = read_costs(f"a>b:{cost!r}".replace("e+", "e"))
         assert cost_matrix(text, ("a", "b"))[0][1] == cost
         assert len(list(itertools.takewhile(lambda part: part, text.split("+")))) == 1
+
+
+def test_expected_costs_of_thousands_of_classes_need_no_matrix() -> None:
+    """A matrix of these would have 1.2 GB; the largest block has 0.1 GB, and a probability is spread by hand."""
+    count = 12_000
+    rules = cost_rules("*>*:2+7>*:3+*>9:5+7>9:11+7>7:-1", tuple(map(str, range(count))))
+    probabilities = np.zeros((2, count))
+    probabilities[0, [7, 8]] = 0.25, 0.75
+    probabilities[1, -1] = 1
+    tracemalloc.start()
+    found, largest = rules.expected(probabilities), rules.largest()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert largest == 11
+    assert peak < 400 * 2**20
+    assert found[0, [7, 8, 9, 10]].tolist() == [
+        0.25 * -1 + 0.75 * 2,
+        0.25 * 3,
+        0.25 * 11 + 0.75 * 5,
+        0.25 * 3 + 0.75 * 2,
+    ]
+    assert found[1, [7, 9, count - 1]].tolist() == [2, 5, 0]

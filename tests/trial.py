@@ -129,6 +129,14 @@ class Trial:
         assert not list((self.root / "leases").glob("*.guard"))
 
 
+def undisturbed_trial(folder: Path) -> Trial:
+    """Return a trial that nothing has disturbed, published: what others are held against."""
+    trial = Trial(folder)
+    trial.run("--executor", "inline")
+    trial.publish()
+    return trial
+
+
 HEARTBEAT = re.compile(r"^\S+ \S+ - distributed\.worker - ERROR - Failed to communicate with scheduler during heartbeat\.\n"
                        r"(?:(?!\d{4}-|cells ).*\n)*", re.MULTILINE)  # fmt: skip
 

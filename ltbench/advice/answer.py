@@ -34,7 +34,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     classes: tuple[str, ...]
     images: tuple[int, ...]
-    """Images of each class, training and test together"""
+    """Images of each class that are trained on: in one fold or another, all images"""
     folds: int
     model: str
     column: Column
@@ -50,6 +50,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The row of what each fold chose"""
     note: str = ""
     """What became of fine-tuning; empty for nothing to say"""
+    found: list[str] = []
+    """What was found in the files, such as copies of training images among those of the test"""
     gains: list[Gain] = []
     """What more images of each class would probably bring, the largest first; empty if it is not known"""
 
@@ -80,23 +82,29 @@ def sentences(answer: Answer, pooled: Pooled) -> Iterator[str]:
     """Yield the answer in at most ten lines."""
     images = sum(answer.images)
     rarest = min(range(len(answer.classes)), key=lambda label: answer.images[label])
-    yield (
-        f"{images:,} images of {len(answer.classes)} classes, {max(answer.images):,} of the largest and "
-        f"{answer.images[rarest]:,} of '{answer.classes[rarest]}', on features of {answer.model}"
+    kind, tested = (
+        ("images", "") if answer.folds > 1 else ("training images", f", and {len(pooled.labels):,} test images")
     )
-    yield f"use: {name_of(answer.best)}"
+    yield (
+        f"{images:,} {kind} of {len(answer.classes)} classes, {max(answer.images):,} of the largest and "
+        f"{answer.images[rarest]:,} of '{answer.classes[rarest]}'{tested}, on features of {answer.model}"
+    )
+    honest = answer.choice if answer.choice in pooled.rows else answer.best
+    gain, column = pooled.difference(honest, answer.baseline), answer.column
+    is_plain = answer.best == answer.baseline
+    yield f"use: {name_of(answer.best)}{', as nothing that was chosen is better' if is_plain else ''}"
     others = alike(answer, pooled)
     if others:
         yield f"not told apart from: {', '.join(map(name_of, others[:5]))}{_more(len(others) - 5)}"
-    honest = answer.choice if answer.choice in pooled.rows else answer.best
-    gain, column = pooled.difference(honest, answer.baseline), answer.column
+    chose = "each fold" if answer.folds > 1 else "the race"
     yield (
-        f"{_words(column)} of what each fold chose, on images that it did not see: {_shown(pooled.score(honest), column)}; "
+        f"{_words(column)} of what {chose} chose, on images that it did not see: {_shown(pooled.score(honest), column)}; "
         f"of plain training {_shown(pooled.score(answer.baseline), column)}"
     )
-    yield f"difference: {_signed(gain, column)}{_verdict(gain, column)}"
-    head, tail = _head_and_tail(answer, pooled)
-    yield f"largest third of the classes {head}, smallest third {tail}"
+    yield f"difference: {_signed(gain, column)}{_verdict(gain, column, is_plain=is_plain)}"
+    if not is_plain:
+        head, tail = _head_and_tail(answer, pooled)
+        yield f"largest third of the classes {head}, smallest third {tail}"
     if answer.gains and answer.gains[0].more > 0:
         yield f"more images would help most for {_growth(answer, answer.gains[0])}"
     if confusion := next(_confusions(answer, pooled), None):
@@ -122,12 +130,16 @@ def markdown(answer: Answer, pooled: Pooled) -> str:
     for row in order:
         difference = "" if row == answer.baseline else _signed(pooled.difference(row, answer.baseline), answer.column)
         lines.append(f"| {escape(name_of(row))} | {_shown(pooled.score(row), answer.column)} | {difference} |")
-    lines += [
-        "",
-        "95 % intervals, from resamples of the images of each class. Only the row of what each fold chose is free of the bias of",
-        "choosing: its classifiers were chosen and trained without the images on which they are tested. The other rows lead in some",
-        "folds, whose choice has seen images that other folds test, so their numbers may be too high.",
-    ]
+    lines += ["", "95 % intervals, from resamples of the images of each class. The names of techniques are explained by",
+              "`ltbench show NAME`."]  # fmt: skip
+    if answer.folds > 1:
+        lines += [
+            "Only the row of what each fold chose is free of the bias of choosing: its classifiers were chosen and trained without",
+            "the images on which they are tested. The other rows lead in some folds, whose choice has seen images that other folds",
+            "test, so their numbers may be too high.",
+        ]
+    else:
+        lines += ["No choice has seen the test images."]
     if answer.note:
         lines += ["", answer.note]
     if answer.folds > 1:
@@ -137,7 +149,7 @@ def markdown(answer: Answer, pooled: Pooled) -> str:
         "",
         "## Classes",
         "",
-        "| class | images | tested | plain training | recommended | change |",
+        f"| class | {'images' if answer.folds > 1 else 'training images'} | test images | plain training | recommended | change |",
         "|---|--:|--:|--:|--:|--:|",
     ]
     before, after = pooled.recalls(answer.baseline), pooled.recalls(answer.best)
@@ -152,6 +164,8 @@ def markdown(answer: Answer, pooled: Pooled) -> str:
     lines += [
         f"- {escape(text)}" for _, text in zip(range(_CONFUSIONS), _confusions(answer, pooled), strict=False)
     ] or ["Nothing."]
+    if answer.found:
+        lines += ["", "## What was found in the files", "", *(f"- {escape(line)}" for line in answer.found)]
     if answer.gains:
         lines += [
             "",
@@ -195,7 +209,7 @@ def _confusions(answer: Answer, pooled: Pooled) -> Iterator[str]:
         true, taken = int(confusion.true[pair]), int(confusion.predicted[pair])
         yield (
             f"{100 * shares[place]:.0f} % of '{answer.classes[true]}' is taken for '{answer.classes[taken]}' "
-            f"({confusion.images[pair] / seeds:.0f} of {support[true] // seeds})"
+            f"({_mean(confusion.images[pair] / seeds)} of {support[true] // seeds})"
         )
 
 
@@ -210,6 +224,11 @@ def _head_and_tail(answer: Answer, pooled: Pooled) -> tuple[str, str]:
     return texts[0], texts[1]
 
 
+def _mean(images: float) -> str:
+    """Return a mean over seeds, which need not be a whole number."""
+    return f"{images:.1f}".removesuffix(".0")
+
+
 def _growth(answer: Answer, gain: Gain) -> str:
     return f"'{answer.classes[gain.label]}': with twice its {gain.images:,} probably {100 * gain.more:+.1f} points"
 
@@ -219,9 +238,9 @@ def score_in_words(answer: Answer, pooled: Pooled, row: str) -> str:
     return f"{with_article(_words(answer.column))} of {_shown(pooled.score(row), answer.column)}"
 
 
-def _verdict(gain: Estimate, column: Column) -> str:
+def _verdict(gain: Estimate, column: Column, *, is_plain: bool) -> str:
     if gain.low <= 0 <= gain.high:
-        return ", which may be chance: plain training may be as good"
+        return "" if is_plain else ", which may be chance: plain training may be as good"
     return "" if (gain.low > 0) == column.higher_is_better else ", so plain training is better"
 
 

@@ -23,15 +23,19 @@ class Gain(NamedTuple):
     images: int
     """That it has"""
     recall: float
+    """Of the network that was tested"""
     more: float
-    """Expected recall with twice as many, minus `recall`"""
+    """Expected recall with twice as many images as it has, minus that with as many"""
 
 
-def gains(counts: Sequence[IntArray], recalls: Sequence[FloatArray], support: IntArray) -> list[Gain]:
+def gains(
+    counts: Sequence[IntArray], recalls: Sequence[FloatArray], support: IntArray, there: Sequence[int]
+) -> list[Gain]:
     """Return the gain of each class with test images, the largest first.
 
     counts: training images of each class at each size of the training subset, int64 [C] each, the whole last; recalls: float [C]
-    each, NaN without test images; support: test images of each class, int64 [C].
+    each, NaN without test images; support: test images of each class, int64 [C]; there: images of each class that there are,
+    of which a fold trains on a part.
     """
     known = np.flatnonzero(support > 0)
     # Half an image is added to hits and misses, so that a class without errors has some.
@@ -42,12 +46,12 @@ def gains(counts: Sequence[IntArray], recalls: Sequence[FloatArray], support: In
     common = float(np.clip((weights * slopes).sum() / weights.sum(), 0.0, 1.0)) if weights.sum() > 0 else 0.0
     spread = max(float(np.var(slopes)) - float(np.mean(1 / np.maximum(weights, 1e-9))), 0.0) if len(slopes) > 1 else 0.0
     shrunk = (weights * spread * slopes + common) / (weights * spread + 1)
-    found = [
-        Gain(
-            int(label), int(counts[-1][label]), float(recalls[-1][label]), float(error * (1 - 2.0 ** -max(slope, 0.0)))
-        )
-        for label, error, slope in zip(known, errors[-1], shrunk, strict=True)
-    ]
+    found = []
+    for label, error, slope in zip(known.tolist(), errors[-1], shrunk, strict=True):
+        exponent = max(float(slope), 0.0)
+        # With all images that there are, which may be more than the whole of a fold.
+        error_now = float(error) * (int(counts[-1][label]) / there[label]) ** exponent
+        found.append(Gain(label, there[label], float(recalls[-1][label]), error_now * (1 - 2.0**-exponent)))
     return sorted(found, key=lambda gain: (-gain.more, gain.label))
 
 

@@ -31,9 +31,10 @@ def asked_suite(
     held_out: float | None = None,
     metric: str = "",
 ) -> Suite:
-    """Return the selected suite with the changes made by options."""
+    """Return the selected suite with the changes made by options. Raises `UsageError` for an empty list."""
     from ltbench.suite.suite import changed, find_suite
 
+    _check_given({"data sets": datasets, "profiles": profiles, "models": models, "imbalance factors": imbalance_factors, "seeds": seeds})  # fmt: skip
     suite = find_suite(suite_name, registry)
     if suite.required_plugins:
         from ltbench.registry.requirements import check_required
@@ -79,6 +80,13 @@ def asked_suite(
         _check_metric(asked, registry)
     _check_names(asked, registry)
     return asked
+
+
+def _check_given(lists: Mapping[str, str | None]) -> None:
+    """Raise `UsageError` for an empty list, such as that of a variable of a script that is not set. None: not given."""
+    for of, text in lists.items():
+        if text is not None and not text.strip():
+            raise UsageError(f"the list of {of} is empty", fix=f"leave it out for the {of} of the suite")
 
 
 def _check_names(asked: Suite, registry: Registry) -> None:

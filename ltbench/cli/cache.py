@@ -14,9 +14,7 @@ from ltbench.cli.units import Size, Span
 @click.command("cache")
 @click.argument("what", type=click.Choice(["show", "prune"]), default="show")
 @click.option("--trainings", is_flag=True, help="Also prune trainings and predictions. Records are kept.")
-@click.option(
-    "--older-than", type=Span(), default=0.0, metavar="TIME", help="Prune only files older than this: 12h, 7d."
-)
+@click.option("--older-than", type=Span(), metavar="TIME", help="Prune only files older than this: 12h, 7d.")
 @click.option(
     "--max-size", type=Size(), metavar="SIZE", help="Stop pruning once the store fits in this size: 500MB, 20GB."
 )
@@ -24,7 +22,13 @@ from ltbench.cli.units import Size, Span
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
-    what: str, trainings: bool, older_than: float, max_size: int | None, dry_run: bool, store_path: Path, as_json: bool
+    what: str,
+    trainings: bool,
+    older_than: float | None,
+    max_size: int | None,
+    dry_run: bool,
+    store_path: Path,
+    as_json: bool,
 ) -> None:
     """Show the contents of the store by kind, or prune what is not needed.
 
@@ -39,7 +43,7 @@ def command(
     store = Store(store_path)
     held = sizes_by_kind(items(store))
     total = sum(size for _, size in held.values())
-    candidates = disposable(store, trainings=trainings, older_than=older_than)
+    candidates = disposable(store, trainings=trainings, older_than=older_than or 0.0)
     if what == "show":
         free = sizes_by_kind(candidates)
         rows = [(kind, *held[kind], *free.get(kind, (0, 0))) for kind in KINDS if kind in held]

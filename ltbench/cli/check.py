@@ -9,7 +9,7 @@ import click
 
 from ltbench.cli.options import load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table, print_wrapped
-from ltbench.errors import CELLS_FAILED, UsageError
+from ltbench.errors import CELLS_FAILED, UsageError, check_can_train
 
 T = TypeVar("T")
 SHOWN = 3
@@ -78,6 +78,7 @@ def _findings(name: str, registry: Registry) -> list[Finding]:
 
     if name not in registry.entries and (name in registry.suites or name.endswith(".toml")):
         return list(suite_conformance(name, registry))
+    check_can_train("the check of a technique")
     if name in registry.methods:
         return list(method_conformance(name, registry))
     subjects: list[Technique | type[Technique]] = []

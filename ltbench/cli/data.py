@@ -13,7 +13,7 @@ from ltbench.cli.data_lines import report_lines
 from ltbench.cli.options import data_root_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
 from ltbench.data_report import Census, DataReport
-from ltbench.errors import DataError, LtbenchError
+from ltbench.errors import DataError, LtbenchError, raised
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
@@ -64,7 +64,9 @@ def command(
     from ltbench.stages import Dataset
 
     registry = load_registry(choice)
-    wanted = [registry.parse(name, "dataset")] if name else [kind() for kind in registry.of("dataset").values()]
+    wanted = (
+        [registry.parse(name, "dataset")] if name is not None else [kind() for kind in registry.of("dataset").values()]
+    )
     datasets = [technique for technique in wanted if isinstance(technique, Dataset)]
     if download:
         from ltbench.engine.dataset_arrays import prepare
@@ -129,7 +131,7 @@ def examine(dataset: Dataset, root: Path) -> Row:
 def _problem(dataset: Dataset, error: Exception) -> str:
     if isinstance(error, LtbenchError):
         return str(error)
-    return f"plugin of data set '{dataset.name}' raised {type(error).__name__}: {error}"
+    return f"plugin of data set '{dataset.name}' raised {raised(error)}"
 
 
 def _line(row: Row) -> list[object]:

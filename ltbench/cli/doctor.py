@@ -16,16 +16,16 @@ import msgspec
 
 from ltbench.cli.options import plugin_options
 from ltbench.cli.output import print_json
-from ltbench.core.devices import gpus, has_gpu_driver
+from ltbench.core.devices import gpus, has_gpu_driver, why_no_gpu
 from ltbench.core.folders import cores, data_root, store_root
 from ltbench.core.words import counted
-from ltbench.errors import CELLS_FAILED, LtbenchError
+from ltbench.errors import CELLS_FAILED, TRAINING, LtbenchError
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
 
 SHOWN = 5
-LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pluggy", "msgspec", "safetensors", "pebble")
+LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "pluggy", "msgspec", "safetensors", *TRAINING)
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ def examine(choice: PluginSelection) -> Iterator[Finding]:
         try:
             yield Finding(library, "ok", importlib.metadata.version(library))
         except importlib.metadata.PackageNotFoundError:
-            yield Finding(library, "wrong", "is not installed", f"{sys.executable} -m pip install {library}")
+            yield _missing(library)
     yield from _plugins(choice)
     yield Finding(
         "processor", "ok", f"{counted(cores(), 'core')}; precision 'auto' is {decided('auto', 'cpu')} on them"
@@ -71,6 +71,14 @@ def examine(choice: PluginSelection) -> Iterator[Finding]:
     for subject, folder, variable in (("data", data_root(), "LTBENCH_DATA"), ("store", store_root(), "LTBENCH_STORE")):
         yield _folder(subject, folder, variable)
     yield from _damage(store_root())
+
+
+def _missing(library: str) -> Finding:
+    if library not in TRAINING:
+        return Finding(library, "wrong", "is not installed", f"{sys.executable} -m pip install {library}")
+    return Finding(
+        library, "note", "is not installed; only training and prediction need it", "pip install 'ltbench[train]'"
+    )
 
 
 def _gpu() -> Finding:
@@ -85,7 +93,7 @@ def _gpu() -> Finding:
         return Finding("gpu", "ok", f"{count} that torch can use ({names}); precision 'auto' is {precision} on them")
     if has_gpu_driver():
         return Finding(
-            "gpu", "note", "there is a driver, but torch can use no GPU, so --device auto is cpu",
+            "gpu", "note", f"there is a driver, but {why_no_gpu()}, so --device auto is cpu",
             "install a build of torch with CUDA for this driver: https://pytorch.org/get-started",
         )  # fmt: skip
     return Finding("gpu", "ok", "none; --device auto is cpu")

@@ -10,6 +10,7 @@ import click
 
 from ltbench.cli.bad_lines import skips_bad_lines
 from ltbench.cli.options import find_page, leaderboards_option, load_registry, plugin_options
+from ltbench.cli.paths import PathOption
 from ltbench.core.folders import store_root
 from ltbench.core.words import counted
 from ltbench.errors import StoreError, UsageError
@@ -25,14 +26,17 @@ _FORMATS = ("csv", "json", "parquet")
 @click.command("export")
 @click.argument("suite")
 @click.option("--format", "form", type=click.Choice(_FORMATS), help="[default: from the extension of FILE, else csv]")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--output", type=PathOption(), metavar="FILE",
               help="File to write.  [default: standard output]")  # fmt: skip
 @click.option("--per-class", is_flag=True, help="Include per-class numbers.")
 @click.option("--predictions", is_flag=True,
               help="Export the stored logits instead, into a folder beside the records, so that `ltbench "
                    "verify` can recompute every metric. --output FOLDER: copy the records there, too.")  # fmt: skip
-@click.option("--store", "store_path", type=click.Path(path_type=Path, file_okay=False), default=store_root,
-              help="Store with the predictions.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]")  # fmt: skip
+@click.option("--to-hub-folder", "hub_folder", type=PathOption(), metavar="FOLDER",
+              help="Write a folder with numbers, leaderboard, records and a card, which a hub of data sets shows and "
+                   "`datasets.load_dataset` reads.")  # fmt: skip
+@click.option("--store", "store_path", type=PathOption(file_okay=False), default=store_root,
+              help="Store with the predictions.  [default: $LTBENCH_STORE, else that which `ltbench cache` shows]")  # fmt: skip
 @leaderboards_option
 @plugin_options
 @skips_bad_lines
@@ -42,6 +46,7 @@ def command(
     output: Path | None,
     per_class: bool,
     predictions: bool,
+    hub_folder: Path | None,
     store_path: Path,
     leaderboards: Path,
     choice: PluginSelection,
@@ -52,6 +57,17 @@ def command(
     are not exported. The file loads with pandas.read_csv(FILE), read_json(FILE) or read_parquet(FILE).
     """
     place = find_page(suite, leaderboards)
+    if hub_folder is not None:
+        if form is not None or per_class or predictions or output is not None:
+            raise UsageError(
+                "--to-hub-folder writes a folder of its own",
+                fix="drop --format, --output, --per-class and --predictions",
+            )
+        from ltbench.leaderboard.hub_folder import write_hub_folder
+
+        written = write_hub_folder(place, hub_folder)
+        click.echo(f"written: {hub_folder}: {', '.join(path.name for path in written)}", err=True)
+        return
     if predictions:
         if form is not None or per_class:
             raise UsageError(
@@ -60,30 +76,18 @@ def command(
             )
         _bundle(place, output, store_path, choice)
         return
-    from ltbench.leaderboard.export import encode_table, tidy_table
-    from ltbench.records.verifications import FILE, VerificationStatus, read_verifications, verification_status
+    from ltbench.leaderboard.export import encode_table, table_of
     from ltbench.records.written_files import write_atomic
 
     chosen = form or _by_name(output)
     if chosen == "parquet" and output is None:
         raise UsageError("Parquet cannot be printed to a terminal", fix="--output FILE.parquet")
-    source = place.records_file()
-    status = VerificationStatus()
-    if place.kind != "store":
-        status = verification_status(read_verifications(place.file.parent / FILE), source.all_records)
-    content = encode_table(tidy_table(source.records, status, per_class=per_class, ranked_by=_ranked_by(place)), chosen)
+    content = encode_table(table_of(place, per_class=per_class), chosen)
     if output is None:
         click.echo(content, nl=False)
         return
     write_atomic(output, content)
     click.echo(f"written: {output}", err=True)
-
-
-def _ranked_by(place: RecordsLocation) -> str:
-    """Return the metric that the suite of a page says; empty for other locations."""
-    from ltbench.leaderboard.publish import read_facts
-
-    return read_facts(place.path).metric if place.kind == "suite" else ""
 
 
 def _by_name(output: Path | None) -> Format:
@@ -94,9 +98,11 @@ def _by_name(output: Path | None) -> Format:
 
 def _bundle(place: RecordsLocation, output: Path | None, store_path: Path, choice: PluginSelection) -> None:
     """Write predictions beside the records, or records and predictions into another folder."""
-    from ltbench.core.atomic_files import os_errors_as_store_errors
+    from ltbench.core.atomic_files import OTHER_TARGET, os_errors_as_store_errors
     from ltbench.jobs.saved_predictions import FOLDER, export
+    from ltbench.leaderboard.publish import FACTS
     from ltbench.records.locations import location
+    from ltbench.records.page_sources import beside
     from ltbench.records.records_file import FILE, write_records_file
     from ltbench.store.store import Store
 
@@ -115,9 +121,9 @@ def _bundle(place: RecordsLocation, output: Path | None, store_path: Path, choic
         )  # fmt: skip
     if output is not None:
         write_records_file(output / FILE, source)
-        for name in ("suite.json", "suite.toml", "tuning.jsonl", "search.json"):
-            if place.kind == "suite" and (place.path / name).is_file():
-                with os_errors_as_store_errors(f"{name} cannot be copied", output):
+        for name in (FACTS, *beside(place.path)) if place.kind == "suite" else ():
+            if (place.path / name).is_file():
+                with os_errors_as_store_errors(f"{name} cannot be copied", output, elsewhere=OTHER_TARGET):
                     shutil.copyfile(place.path / name, output / name)
     if missing:
         click.echo(f"the store lacks the predictions of {counted(len(missing), 'cell')}", err=True)

@@ -10,6 +10,7 @@ import click
 from ltbench.cli.bad_lines import skips_bad_lines
 from ltbench.cli.options import data_root_option, leaderboards_option, load_registry, plugin_options, store_option
 from ltbench.cli.output import print_json, print_wrapped
+from ltbench.cli.paths import PathOption
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("export-model")
 @click.argument("cell", metavar="CELL|best")
-@click.argument("folder", type=click.Path(path_type=Path), metavar="FOLDER")
+@click.argument("folder", type=PathOption(), metavar="FOLDER")
 @click.option("--page", metavar="NAME|PATH",
               help="Where to look for the cell: a leaderboard, a records file or a store.  "
                    "[default: all leaderboards, then the store]")  # fmt: skip

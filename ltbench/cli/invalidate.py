@@ -8,6 +8,7 @@ import click
 
 from ltbench.cli.options import leaderboards_option
 from ltbench.cli.output import print_json
+from ltbench.cli.paths import PathOption
 from ltbench.cli.writing import writing
 from ltbench.errors import UsageError
 
@@ -16,7 +17,7 @@ from ltbench.errors import UsageError
 @click.argument("cell", metavar="ID")
 @click.option("--reason", required=True, metavar="TEXT", help="The reason, shown on the page.")
 @click.option("--by", default="", metavar="WHO", help="Who withdraws the numbers, shown on the page.")
-@click.option("--records", type=click.Path(path_type=Path), metavar="PATH",
+@click.option("--records", type=PathOption(), metavar="PATH",
               help="Withdraw only in this records file or suite's folder.  [default: every leaderboard that has the cell]")  # fmt: skip
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

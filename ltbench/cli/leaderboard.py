@@ -12,6 +12,7 @@ import click
 from ltbench.cli.bad_lines import skips_bad_lines
 from ltbench.cli.options import find_folder, leaderboards_option, metric_option
 from ltbench.cli.output import print_json, print_styled, terminal_width
+from ltbench.cli.paths import PathOption
 from ltbench.cli.writing import readme_lock, writing
 from ltbench.errors import CELLS_FAILED, DONE, RecordError, SuiteError, UsageError
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @leaderboards_option
 @click.option(
     "--readme",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathOption(dir_okay=False),
     default=Path("README.md"),
     show_default=True,
     metavar="FILE",
@@ -59,7 +60,7 @@ def command(
     """
     if is_check and is_update:
         raise UsageError("--check and --update cannot be combined", fix="use one of them")
-    if (is_check or is_update) and suite:
+    if (is_check or is_update) and suite is not None:
         raise UsageError("--check and --update apply to all suites", fix="drop the suite")
     if (is_check or is_update) and metric:
         raise UsageError(
@@ -88,10 +89,10 @@ def command(
             what = "up to date" if is_check else "updated"
             click.echo(f"1 file is {what}" if len(paths) == 1 else f"{len(paths)} files are {what}", err=True)
         return DONE
-    folders = [find_folder(suite, leaderboards)] if suite else [each.path for each in pages(leaderboards)]
+    folders = [find_folder(suite, leaderboards)] if suite is not None else [each.path for each in pages(leaderboards)]
     if not folders and not as_json:
         click.echo(f"no leaderboard in {leaderboards} yet; ltbench run creates one", err=True)
-    suites = [publish.load(folders[0], metric)] if suite else _readable(folders, metric)
+    suites = [publish.load(folders[0], metric)] if suite is not None else _readable(folders, metric)
     code = DONE if len(suites) == len(folders) else CELLS_FAILED
     if as_json:
         print_json(
@@ -102,7 +103,7 @@ def command(
         )
         return code
     for number, each in enumerate(suites):
-        if not suite:
+        if suite is None:
             click.echo("\n" * bool(number) + each.folder.relative_to(leaderboards).as_posix())
         print_styled(fitted_text(each))
     return code

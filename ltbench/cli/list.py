@@ -12,17 +12,16 @@ import click
 
 from ltbench.cli.options import load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table, print_wrapped, window_width
+from ltbench.cli.paths import PathOption
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
     from ltbench.registry.registry import Registry
 
-METHOD = "method"
-"""Stands for a stage: the named bundles of techniques."""
 METHODS = "techniques of several stages under one name"
 _NARROWEST = 36
 """Narrowest column of descriptions that are cut."""
-FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+FILE = PathOption(dir_okay=False, exists=True)
 
 
 @click.command("list")
@@ -40,12 +39,10 @@ def command(
 
     STAGE is a stage, or `method`. Without it, a terminal shows one line for each technique, without parameters.
     """
-    from ltbench.errors import UnknownName, UsageError
-    from ltbench.registry.parameter_help import parameters
-    from ltbench.stages import STAGES
+    from ltbench.errors import UsageError
+    from ltbench.registry.technique_rows import METHOD, check_stage, technique_rows
 
-    if stage is not None and stage not in (*STAGES, METHOD):
-        raise UnknownName.of("stage", stage, (*STAGES, METHOD))
+    check_stage(stage)
     if (update or check) and (as_json or stage or (update and check)):
         raise UsageError("--update and --check write or check the whole catalogue of one file",
                          fix="use one of them and no other option")  # fmt: skip
@@ -55,21 +52,7 @@ def command(
     if update or check or as_markdown:
         _catalogue(registry, stage, update, check, builtin_only=choice.builtin_only)
         return
-    rows: list[dict[str, Any]] = [
-        {
-            "stage": name,
-            "technique": technique,
-            "baseline": kind.baseline,
-            "parameters": {p.name: p.default for p in parameters(kind)},
-            "plugin": registry.entries[technique].distribution,
-            "version": registry.entries[technique].version,
-            "about": (kind.__doc__ or "").strip().split("\n")[0],
-        }
-        for name in STAGES
-        if stage in {None, name}
-        for technique, kind in registry.of(name).items()
-    ]
-    rows += [_method(registry, name) for name in sorted(registry.methods) if stage in {None, METHOD}]
+    rows = technique_rows(registry, stage)
     if as_json:
         print_json(rows)
         return
@@ -84,20 +67,6 @@ def command(
             optional=["plugin", third] if stage is None else ["stage", "plugin"],
         )  # fmt: skip
     _families(registry, stage)
-
-
-def _method(registry: Registry, name: str) -> dict[str, Any]:
-    method, source = registry.methods[name], registry.method_sources[name]
-    return {
-        "stage": METHOD,
-        "technique": name,
-        "baseline": False,
-        "parameters": {},
-        "parts": method.parts,
-        "plugin": source.distribution,
-        "version": source.version,
-        "about": method.about,
-    }
 
 
 def _overview(rows: list[dict[str, Any]], window: int) -> list[str]:

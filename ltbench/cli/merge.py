@@ -11,6 +11,7 @@ import click
 from ltbench.cli.bad_lines import print_skipped
 from ltbench.cli.options import find_page, leaderboards_option, load_registry
 from ltbench.cli.output import print_json, print_table
+from ltbench.cli.paths import PathOption
 from ltbench.cli.writing import readme_lock, writing
 from ltbench.core.words import counted
 from ltbench.errors import CELLS_FAILED, DONE, UsageError
@@ -29,13 +30,14 @@ SHOWN = 20
 
 @click.command("merge")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--into", "target", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+@click.option("--into", "target", required=True, type=PathOption(file_okay=False), metavar="FOLDER",
               help="Suite folder to merge into; created if it does not exist.")  # fmt: skip
 @click.option("--prefer", metavar="PATH",
               help="If the numbers of a cell differ, use those of this path (one of PATH, or FOLDER).")  # fmt: skip
-@click.option("--accept", "accepted", multiple=True, type=click.Choice(["withdrawals", "verifications"]),
-              help="Also take over withdrawals of cells, or the verified.json beside the records. Anybody can write these: use it "
-                   "only if you trust where they come from.")  # fmt: skip
+@click.option("--accept", "accepted", multiple=True, type=click.Choice(["withdrawals", "verifications", "boards"]),
+              help="Also take over withdrawals of cells, the verified.json beside the records, or boards (data set, profile, model, "
+                   "recipe) that the page lacks, of a folder that says it is of the same suite. Anybody can write these: use it only if "
+                   "you trust where they come from.")  # fmt: skip
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -130,7 +132,10 @@ def _merge(
         old, new, prefer=preferred, accept_withdrawals="withdrawals" in accepted, installed=installed
     )
     facts = _facts(merge_facts(target.name, target_facts, source_facts), target_facts, registry)
-    _refuse_other_boards(target, facts, target_facts.definition if target_facts else "", old.records, places, new)
+    definition = target_facts.definition if target_facts else ""
+    theirs_said = {name: publish.read_facts(p.path).definition for name, p in places.items() if p.kind == "suite"}
+    claiming = {name for name, said in theirs_said.items() if definition and said == definition}
+    _refuse_other_boards(target, facts, claiming, "boards" in accepted, old.records, places, new)
     # A tuned row hides the default row of its cells, so nobody says it of cells that the target has.
     own = {record.id for record in old.all_records}
     tuned = [*(row for row in tuned if not own & set(row.cells)), *tuned_before]
@@ -176,18 +181,18 @@ def _facts(facts: SuiteFacts, before: SuiteFacts | None, registry: Registry) -> 
 def _refuse_other_boards(
     target: Path,
     facts: SuiteFacts,
-    definition: str,
+    claiming: Collection[str],
+    accepted: bool,
     old: Sequence[Record],
     places: Mapping[str, RecordsLocation],
     new: Mapping[str, RecordsFile],
 ) -> None:
     """Raise `UsageError` if a location has records that the command of the page does not produce.
 
-    A folder without a command accepts any record, unless it has the name of an installed suite. definition: of the
-    page before the merge; records with the same definition belong to its suite.
+    A folder without a command accepts any record, unless it has the name of an installed suite. claiming: the locations that
+    say they are of the suite of the page; accepted: whether they are believed.
     """
     from ltbench.leaderboard.merge import board_of
-    from ltbench.leaderboard.publish import read_facts
     from ltbench.leaderboard.tuned_rows import shown_records
 
     suite_boards = _boards_of_suite(target.name)
@@ -196,12 +201,13 @@ def _refuse_other_boards(
     # Tuned rows have another recipe and belong to the board of the defaults.
     records = {name: shown_records(place.path, new[name].records) for name, place in places.items()}
     old = shown_records(target, old)
-    definitions = {name: read_facts(p.path).definition for name, p in places.items() if p.kind == "suite"}
     known: set[SuiteBoard] = suite_boards | {board_of(record) for record in old}
     # A new page copies the suite's facts from the merged folders.
-    known = known or {board_of(record) for name in definitions for record in records[name]}
+    known = known or {
+        board_of(record) for name, place in places.items() if place.kind == "suite" for record in records[name]
+    }
     for name, found in records.items():
-        if definition and definitions.get(name) == definition:
+        if accepted and name in claiming:
             continue
         if other := next((record for record in found if board_of(record) not in known), None):
             s = other.setting
@@ -210,7 +216,8 @@ def _refuse_other_boards(
                 f"{name} has records of another data set, profile, model or recipe than {target}",
                 where=f"{s.dataset}, {s.profile}, {s.model}, {recipe}",
                 why="the page would mix both, and its command would not reproduce it",
-                fix="use --into OTHER to create another page",
+                fix="use --into OTHER to create another page"
+                + ("; or --accept boards, if you trust that it is of the same suite" if name in claiming else ""),
             )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ltbench.cli.paths import PathOption
 from ltbench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 
 @click.command("new")
 @click.argument("words", nargs=-1, required=True, metavar="STAGE NAME [STAGE NAME]...")
-@click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
+@click.option("--output", type=PathOption(), metavar="DIR",
               help="Folder of the package; new or empty.  [default: ./ltbench-NAME]")  # fmt: skip
 @click.option("--package", "distribution", metavar="NAME",
               help="Name of the published package.  [default: ltbench-NAME]")  # fmt: skip
 def command(words: Sequence[str], output: Path | None, distribution: str | None) -> None:
     """Create an installable package with a new technique NAME of STAGE.
 
-    STAGE is a stage of `ltbench list`, method, suite or executor. Several pairs give one package. The package works as
+    STAGE is a stage of `ltbench list`, method, suite, executor or observer. Several pairs give one package. The package works as
     generated and has a test, a README, a licence and a CI file. FILL IN marks the places to edit.
     """
     from ltbench.registry.registry import Registry

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
+from ltbench.cli.paths import PathOption
 from ltbench.cli.units import Size, Span
 from ltbench.core.devices import AUTO
 from ltbench.core.folders import data_root, store_root
@@ -34,12 +36,7 @@ def plugin_options(function: F) -> F:
     def command(
         *args: Any, plugin_files: Sequence[str], words: Sequence[str], builtin_only: bool, **kwargs: Any
     ) -> Any:
-        from ltbench.registry.discovery import PluginSelection
-
-        from_environment = filter(None, map(str.strip, os.environ.get(VARIABLE, "").split(",")))
-        choice = PluginSelection(
-            files=tuple(plugin_files), words=(*from_environment, *words), builtin_only=builtin_only
-        )
+        choice = selected_plugins(plugin_files, words, builtin_only=builtin_only)
         return function(*args, choice=choice, **kwargs)
 
     files = click.option(
@@ -55,6 +52,14 @@ def plugin_options(function: F) -> F:
         "--no-plugins", "builtin_only", is_flag=True, help="Disable third-party plugins, except those given by -p."
     )
     return files(word(without(cast("F", command))))
+
+
+def selected_plugins(files: Iterable[str], words: Iterable[str], *, builtin_only: bool = False) -> PluginSelection:
+    """Return the plugins that are selected by files and names, and by the environment."""
+    from ltbench.registry.discovery import PluginSelection
+
+    from_environment = filter(None, map(str.strip, os.environ.get(VARIABLE, "").split(",")))
+    return PluginSelection(files=tuple(files), words=(*from_environment, *words), builtin_only=builtin_only)
 
 
 def suite_options(function: F) -> F:
@@ -103,6 +108,29 @@ def device_option(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def per_gpu_option(function: F) -> F:
+    """Add the option for the number of workers on each GPU, which is refused where it would change nothing."""
+
+    @functools.wraps(function)
+    def checked(**given: Any) -> Any:
+        context = click.get_current_context()
+        if (
+            context.get_parameter_source("per_gpu") is ParameterSource.COMMANDLINE
+        ):  # a default of the user's file may change nothing
+            if given["device"] == "cpu":
+                raise UsageError("--per-gpu changes nothing with --device cpu", fix="--workers N")
+            if context.get_parameter_source("workers") is ParameterSource.COMMANDLINE:
+                raise UsageError(
+                    "--per-gpu changes nothing with --workers, which is the number of all", fix="one of them"
+                )
+        return function(**given)
+
+    return click.option(
+        "--per-gpu", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+        help="Worker processes on each GPU.",
+    )(cast("F", checked))  # fmt: skip
+
+
 def worker_options(function: F) -> F:
     """Add the options that say where jobs run, and with which limits."""
     for option in reversed(
@@ -114,8 +142,7 @@ def worker_options(function: F) -> F:
             click.option("--workers", type=click.IntRange(min=1), metavar="N",
                          help="Worker processes.  [default: one per core, or --per-gpu on each GPU]"),
             device_option,
-            click.option("--per-gpu", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
-                         help="Worker processes on each GPU."),
+            per_gpu_option,
             click.option("--retries", type=click.IntRange(min=0), default=1, show_default=True, metavar="N",
                          help="How often to retry a job whose worker died or exceeded a limit."),
             click.option("--timeout", type=Span(), metavar="TIME", help="Time limit of a job.  [default: no limit]"),
@@ -130,16 +157,16 @@ def worker_options(function: F) -> F:
 def data_root_option(function: F) -> F:
     """Add the option for the folder of data sets."""
     return click.option(
-        "--data-root", type=click.Path(path_type=Path, file_okay=False), default=data_root,
-        help="Folder of data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]",
+        "--data-root", type=PathOption(file_okay=False), default=data_root,
+        help="Folder of data sets.  [default: $LTBENCH_DATA, else that which `ltbench data` shows]",
     )(function)  # fmt: skip
 
 
 def store_option(function: F) -> F:
     """Add the option for the folder of the store."""
     return click.option(
-        "--store", "store_path", type=click.Path(path_type=Path, file_okay=False), default=store_root,
-        help="Folder of trained networks, predictions and records.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]",
+        "--store", "store_path", type=PathOption(file_okay=False), default=store_root,
+        help="Folder of trained networks, predictions and records.  [default: $LTBENCH_STORE, else that which `ltbench cache` shows]",
     )(function)  # fmt: skip
 
 
@@ -152,6 +179,14 @@ def metric_option(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def observe_option(function: F) -> F:
+    """Add the option for what watches a run; the command gets texts as `observed`."""
+    return click.option(
+        "--observe", "observed", multiple=True, metavar="NAME[OPTIONS]",
+        help="Have an observer watch the run, such as a tool that shows experiments. Repeatable.",
+    )(function)  # fmt: skip
+
+
 def cell_options(function: F) -> F:
     """Add the options that select a single cell."""
     cell = click.option("--cell", metavar="ID", help="Run only the cell whose id starts with ID.")
@@ -161,7 +196,7 @@ def cell_options(function: F) -> F:
 def records_option(function: F) -> F:
     """Add the option for the location of a cell's record."""
     return click.option(
-        "--records", type=click.Path(path_type=Path), metavar="PATH",
+        "--records", type=PathOption(), metavar="PATH",
         help="Where to find the record of the cell: a records file, a suite's folder or a store.  "
              "[default: the leaderboards, then the store]",
     )(function)  # fmt: skip
@@ -170,7 +205,7 @@ def records_option(function: F) -> F:
 def leaderboards_option(function: F) -> F:
     """Add the option for the folder of leaderboards."""
     return click.option(
-        "--leaderboards", "leaderboards", type=click.Path(path_type=Path, file_okay=False),
+        "--leaderboards", "leaderboards", type=PathOption(file_okay=False),
         default=Path("leaderboards"), show_default=True, metavar="DIR", help="Folder of leaderboards.",
     )(function)  # fmt: skip
 

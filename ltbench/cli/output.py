@@ -29,7 +29,8 @@ def print_json(data: object) -> None:
         text.encode(sys.stdout.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found.group())[1:-1], text)
-    click.echo(text)
+    # A stream that shows control characters would write these in a form that JSON lacks; others are escaped already.
+    click.echo(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found.group()):04x}", text))
 
 
 def print_styled(text: str) -> None:

@@ -36,14 +36,16 @@ def command(times: bool, requirements: bool, as_json: bool, choice: PluginSelect
         rows.sort(key=lambda row: (row["milliseconds"] is None, -(row["milliseconds"] or 0.0)))
     if as_json:
         executors = {name: source.distribution for name, (source, _) in sorted(registry.executors.items())}
+        observers = {name: source.distribution for name, (source, _) in sorted(registry.observers.items())}
         suites = {name: str(path) for name, path in sorted(registry.suites.items())}
-        print_json({"plugins": rows, "suites": suites, "executors": executors})
+        print_json({"plugins": rows, "suites": suites, "executors": executors, "observers": observers})
     elif times:
         print_table(["plugin", "distribution", "ms", ""], [_time(row) for row in rows])
     else:
         print_table(["plugin", "distribution", "state", "provides"], [_line(row) for row in rows])
         click.echo(f"\nsuites: {', '.join(sorted(registry.suites)) or 'none'}")
         click.echo(f"executors: {', '.join(sorted(registry.executors))}")
+        click.echo(f"observers: {', '.join(sorted(registry.observers))}")
 
 
 def _rows(registry: Registry) -> list[dict[str, Any]]:
@@ -51,12 +53,20 @@ def _rows(registry: Registry) -> list[dict[str, Any]]:
         _source(loaded.source) | {
             "techniques": (names := loaded.names())["technique"],
             "off": [name for name in names["technique"] if name in registry.clashes],
-            "suites": names["suite"], "executors": names["executor"], "families": len(loaded.families),
+            "suites": names["suite"], "executors": names["executor"], "observers": names["observer"], "families": len(loaded.families),
             "milliseconds": round(1000 * loaded.seconds, 2), "slow": loaded.is_slow, "error": None,
         }
         for loaded in registry.loaded
     ]  # fmt: skip
-    empty = {"techniques": [], "off": [], "suites": [], "executors": [], "families": 0, "milliseconds": None}
+    empty = {
+        "techniques": [],
+        "off": [],
+        "suites": [],
+        "executors": [],
+        "observers": [],
+        "families": 0,
+        "milliseconds": None,
+    }
     return rows + [_source(broken) | empty | {"slow": False, "error": broken.error} for broken in registry.broken]
 
 
@@ -68,7 +78,12 @@ def _line(row: dict[str, Any]) -> list[str]:
     names = [
         f"{name} (disabled: several plugins provide it)" if name in row["off"] else name for name in row["techniques"]
     ]
-    counts = ((row["suites"], "suite"), (row["executors"], "executor"), (["..."] * row["families"], "family"))
+    counts = (
+        (row["suites"], "suite"),
+        (row["executors"], "executor"),
+        (row["observers"], "observer"),
+        (["..."] * row["families"], "family"),
+    )
     names += [f"{kind} {name}" for offered, kind in counts for name in offered]
     state = "off" if row["error"] else "on"
     return [row["plugin"], f"{row['distribution']} {row['version']}", state, row["error"] or ", ".join(names)]

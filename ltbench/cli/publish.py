@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from ltbench.cli.options import leaderboards_option
+from ltbench.cli.paths import PathOption
 from ltbench.cli.running.publishing import print_published, publish_page
 
 
 @click.command("publish")
 @click.argument("name")
-@click.option("--readme", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+@click.option("--readme", type=PathOption(dir_okay=False), metavar="FILE",
               help="File whose table of this leaderboard is updated.  [default: README.md beside --leaderboards]")  # fmt: skip
 @click.option("--replace", "is_replaced", is_flag=True,
               help="Replace published records from another type of machine, or a published page of another suite or "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,13 @@ from ltbench.cli.options import (
     leaderboards_option,
     load_registry,
     metric_option,
+    observe_option,
     plugin_options,
     store_option,
     worker_options,
 )
+from ltbench.cli.page_names import PageName
+from ltbench.cli.paths import PathOption
 from ltbench.cli.units import Span
 from ltbench.costs import read_costs
 
@@ -24,8 +28,8 @@ if TYPE_CHECKING:
 
 
 @click.command("recommend")
-@click.argument("photos", type=click.Path(path_type=Path, exists=True))
-@click.option("--test", type=click.Path(path_type=Path, exists=True), metavar="PATH",
+@click.argument("photos", type=PathOption(exists=True))
+@click.option("--test", type=PathOption(exists=True), metavar="PATH",
               help="Test images: a folder with the same classes, or a list.  [default: folds of PHOTOS]")  # fmt: skip
 @click.option("--holdout", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="SHARE",
               help="Test on this share of the images, once, instead of on folds.")  # fmt: skip
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--groups",
     metavar="FILE|PATTERN",
-    help="Images that stay together, such as those of one patient: see the data set.",
+    help="Images that stay together, such as those of one patient: a pattern in their paths, or a CSV file in PHOTOS.",
 )
 @click.option("--budget", type=Span(), default="10m", show_default=True, metavar="TIME",
               help="Time for the choice. The features of the images are computed in any case.")  # fmt: skip
@@ -58,8 +62,11 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="Stop at an unreadable file instead of skipping it.")
 @click.option("--suite", "suite_name", default="recommend", show_default=True, metavar="NAME|FILE",
               help="Suite with the techniques, models and recipe to choose from.")  # fmt: skip
-@click.option("--name", metavar="NAME", help="Name of the page.  [default: that of the folder of the images]")
+@click.option(
+    "--name", type=PageName(), metavar="NAME", help="Name of the page.  [default: that of the folder of the images]"
+)
 @worker_options
+@observe_option
 @data_root_option
 @store_option
 @leaderboards_option
@@ -69,7 +76,7 @@ def command(
     photos: Path, test: Path | None, holdout: float | None, folds: int | None, groups: str | None, budget: float, model: str | None,
     costs: str, size: int, is_fine_tuned: bool, is_exported: bool, strict: bool, suite_name: str, name: str | None, choice: PluginSelection, data_root: Path, store_path: Path,
     executor_name: str | None, workers: int | None, device: str, per_gpu: int, retries: int, timeout: float | None, memory: int | None,
-    leaderboards: Path, metric: str,
+    leaderboards: Path, metric: str, observed: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Find out which techniques to use on the images of PHOTOS.
 
@@ -80,15 +87,20 @@ def command(
     from ltbench.cli.running.own_images import Asked
     from ltbench.cli.running.recommending import recommend
     from ltbench.executor import Context, Terms
+    from ltbench.running.observing import observers_of
     from ltbench.running.options import RunOptions
     from ltbench.store.store import Store
 
     registry = load_registry(choice)
+    observers = observers_of(observed, registry)
     asked = Asked(
         photos=photos, test=test, holdout=holdout, folds=folds or 0, groups=groups or "", seconds=budget, model=model or "", size=size,
         is_strict=strict, suite=suite_name, name=name or "", metric=metric, costs=costs, is_fine_tuned=is_fine_tuned, is_exported=is_exported, leaderboards=leaderboards,
     )  # fmt: skip
-    offer = registry.executor(executor_name or "local")
-    context = Context(store=Store(store_path), registry=registry, data_root=data_root, devices=offer.devices(device))
+    offer = registry.executor("local" if executor_name is None else executor_name)
+    context = Context(
+        store=Store(store_path), registry=registry, data_root=data_root, devices=offer.devices(device), watched=bool(observers)
+    )  # fmt: skip
     terms = Terms(workers=workers, per_gpu=per_gpu, timeout=timeout, memory=memory)
-    return recommend(asked, context, offer, terms, RunOptions(retries=retries))
+    recommend(asked, context, offer, terms, RunOptions(retries=retries), ["ltbench", *sys.argv[1:]], observers)
+    return 0

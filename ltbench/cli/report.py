@@ -8,6 +8,7 @@ import click
 
 from ltbench.cli.bad_lines import skips_bad_lines
 from ltbench.cli.options import find_folder, leaderboards_option, metric_option
+from ltbench.cli.paths import PathOption
 
 
 @click.command("report")
@@ -15,7 +16,7 @@ from ltbench.cli.options import find_folder, leaderboards_option, metric_option
 @click.option("--open", "is_open", is_flag=True, help="Open the report in the browser.")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathOption(dir_okay=False),
     metavar="FILE",
     help="File to write.  [default: report.html in the suite's folder]",
 )
@@ -30,12 +31,12 @@ def command(suite: str, is_open: bool, output: Path | None, leaderboards: Path, 
     """
     from ltbench.leaderboard import publish
     from ltbench.leaderboard.html.document import document
-    from ltbench.records.locations import named
+    from ltbench.records.locations import can_be_name, named
     from ltbench.records.written_files import write_atomic
 
     # A suite that was never run has a folder without records; its report says so.
     empty = leaderboards / suite
-    is_empty = bool(suite) and empty.is_dir() and not named(suite, leaderboards)
+    is_empty = can_be_name(suite) and empty.is_dir() and not named(suite, leaderboards)
     folder = empty if is_empty else find_folder(suite, leaderboards)
     path = output or folder / "report.html"
     write_atomic(path, document(publish.load(folder, metric)).encode())

@@ -14,13 +14,15 @@ from ltbench.cli.options import (
     leaderboards_option,
     load_registry,
     metric_option,
+    observe_option,
     places_of,
     plugin_options,
     suite_options,
     worker_options,
 )
+from ltbench.cli.page_names import PageName
 from ltbench.cli.running.part_sources import SuiteParts
-from ltbench.cli.running.run_page import Output, completed, run_page
+from ltbench.cli.running.run_page import Output, completed, names_data, run_page
 from ltbench.cli.units import Spendable, Spending
 from ltbench.errors import UsageError
 
@@ -43,7 +45,8 @@ if TYPE_CHECKING:
     "--no-sharing", is_flag=True, help="Train every cell separately and write no page, to measure what sharing saves."
 )
 @click.option("--rerun-stale", is_flag=True, help="Rerun cells that were made by other versions of the plugins.")
-@click.option("--name", metavar="NAME",
+@observe_option
+@click.option("--name", type=PageName(), metavar="NAME",
               help="Name of the page.  [default: that of the suite; a changed suite gets another name]")  # fmt: skip
 @click.option("--replace", "is_replaced", is_flag=True,
               help="Replace records of the page from another type of machine.")  # fmt: skip
@@ -56,7 +59,7 @@ if TYPE_CHECKING:
 def command(
     choice: PluginSelection, data_root: Path, store_path: Path, budget: Spendable | None, executor_name: str | None,
     workers: int | None, device: str, per_gpu: int, retries: int, timeout: float | None, memory: int | None, pdb: bool, retry_failed: bool,
-    no_sharing: bool, rerun_stale: bool, name: str | None, is_replaced: bool, is_published: bool, leaderboards: Path, as_json: bool, cell: str | None, records: Path | None,
+    no_sharing: bool, rerun_stale: bool, name: str | None, is_replaced: bool, is_published: bool, leaderboards: Path, as_json: bool, observed: tuple[str, ...], cell: str | None, records: Path | None,
     **asked: Any,
 ) -> int:  # fmt: skip
     """Run the missing cells of a suite, show progress, and print the leaderboard.
@@ -71,13 +74,14 @@ def command(
     from ltbench.executors.debugger import chosen_work
     from ltbench.planning.settings import data_uses
     from ltbench.running.budget import Budget
+    from ltbench.running.observing import observers_of
     from ltbench.running.options import RunOptions
     from ltbench.store.store import Store
     from ltbench.suite.suite import suite_path
-    from ltbench.verify.rerun import device_of
+    from ltbench.verification.rerun import device_of
 
     registry = load_registry(choice)
-    store = Store(store_path)
+    store, observers = Store(store_path), observers_of(observed, registry)
     options = RunOptions(
         budget=None if budget is None else Budget(**budget),
         retries=retries,
@@ -87,11 +91,13 @@ def command(
     )
     one_cell = cell is not None or records is not None
     suite = None if one_cell else asked_suite(registry, **asked)
-    offer = registry.executor(executor_name or (suite and suite.executor) or "local")
+    offer = registry.executor(((suite and suite.executor) or "local") if executor_name is None else executor_name)
     terms = Terms(
         workers=workers, per_gpu=per_gpu, timeout=timeout, memory=memory, work=chosen_work(offer.name, debug=pdb)
     )
     if suite is None:
+        if observers:
+            raise UsageError("--observe watches a suite, and --cell runs one cell", fix="remove one of them")
         from ltbench.cli.running.one_cell import asked_record, run_cell
 
         before = asked_record(cell, places_of(records, leaderboards))
@@ -105,8 +111,14 @@ def command(
     for line in dropped_lines(data_uses(suite, registry, data_root)):
         click.echo(line, err=True)
     page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name)
-    page = completed(page, choice, data_root, is_replaced=is_replaced or rerun_stale)
-    output = Output(leaderboards=leaderboards, is_published=is_published, is_replaced=is_replaced, as_json=as_json)
+    page = completed(page, choice, data_root, is_replaced=is_replaced or rerun_stale, names_data=names_data())
+    output = Output(
+        leaderboards=leaderboards,
+        is_published=is_published,
+        is_replaced=is_replaced,
+        as_json=as_json,
+        observers=observers,
+    )
     return run_page(
         SuiteParts(suite.trained_on(context.device), context), suite.name, page, context, offer, terms, options, output
     )

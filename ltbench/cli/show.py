@@ -12,6 +12,7 @@ import click
 
 from ltbench.cli.options import data_root_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_prose, print_table, print_wrapped, terminal_width
+from ltbench.cli.paths import PathOption
 from ltbench.core.words import with_article
 from ltbench.errors import nearest
 
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
     from ltbench.registry.parameter_help import Parameter
     from ltbench.registry.registry import Registry
-    from ltbench.technique import Technique
+    from ltbench.technique import Parametrized, Technique
 
 
 @click.command("show")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.png",
+@click.option("--figure", type=PathOption(dir_okay=False), metavar="FILE.png",
               help="Draw the effect of an augmentation or mix on real images.")  # fmt: skip
 @click.option(
     "--dataset", default="fashion_mini", show_default=True, metavar="NAME", help="Data set of the images in --figure."
@@ -39,7 +40,7 @@ def command(
 ) -> None:
     """Describe a technique: what it does, its parameters with ranges and defaults, its source.
 
-    NAME can also be a method, an executor, a family of techniques such as timm, or a suite.
+    NAME can also be a method, an executor, an observer, a family of techniques such as timm, or a suite.
     """
     registry = load_registry(choice)
     if figure is not None:
@@ -48,14 +49,17 @@ def command(
     if name in registry.suites and name not in registry.entries:
         _show_suite(name, registry, as_json)
         return
-    if name in registry.executors and name not in registry.entries:
-        _show_executor(name, registry, as_json)
-        return
+    for what, offers in (("executor", registry.executors), ("observer", registry.observers)):
+        if name in offers and name not in registry.entries:
+            source, offer = offers[name]
+            _show_offer(name, what, source, offer, as_json)
+            return
     if name in registry.methods:
         _show_method(name, registry, as_json)
         return
-    families = [(source, family) for source, family in registry.families if source.plugin == name]
-    if families and name not in registry.entries:
+    from ltbench.registry.families import families_of
+
+    if name not in registry.entries and (families := families_of(name, registry.families)):
         _show_families(name, families, as_json)
         return
     from ltbench.registry.notation import parse_selection
@@ -67,7 +71,7 @@ def command(
     try:
         entry = registry.entry(bare)
     except UnknownTechnique as error:
-        if near := nearest(bare, [*registry.suites, *registry.executors]):
+        if near := nearest(bare, [*registry.suites, *registry.executors, *registry.observers]):
             raise UnknownTechnique(error.what, fix=f"did you mean {' or '.join(near)}?") from None
         raise
     kind = entry.technique
@@ -150,16 +154,16 @@ def _show_families(name: str, families: Sequence[tuple[PluginSource, Family]], a
     click.echo(f"\nSelect a technique by its own name, as in: ltbench show {names[0]}")
 
 
-def _show_executor(name: str, registry: Registry, as_json: bool) -> None:
+def _show_offer(name: str, kind: str, source: PluginSource, offer: type[Parametrized], as_json: bool) -> None:
+    """Show an executor or an observer."""
     from ltbench.registry.parameter_help import parameters
 
-    source, offer = registry.executors[name]
     options, about = parameters(offer), inspect.getdoc(offer) or ""
     if as_json:
-        facts = {"name": name, "stage": "executor", "distribution": source.distribution, "version": source.version}
+        facts = {"name": name, "stage": kind, "distribution": source.distribution, "version": source.version}
         print_json(facts | {"about": about, "parameters": options})
         return
-    click.echo(f"{name}: an executor of {source.distribution} {source.version}\n")
+    click.echo(f"{name}: {with_article(kind)} of {source.distribution} {source.version}\n")
     print_prose(about)
     click.echo("")
     _print_parameters("option", options)

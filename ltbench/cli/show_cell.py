@@ -44,7 +44,7 @@ def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool,
     from ltbench.records.locations import find_cell
     from ltbench.records.plugins_needed import plugin_files
     from ltbench.store.store import Store
-    from ltbench.verify.rerun import command_of
+    from ltbench.verification.rerun import command_of
 
     found = find_cell(cell, places_of(records, leaderboards))
     record = found.record

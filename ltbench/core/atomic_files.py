@@ -15,16 +15,19 @@ from pathlib import Path
 from ltbench.errors import LtbenchError, StoreError
 
 ELSEWHERE = "point $LTBENCH_STORE or --store at another folder"
-"""The fix of last resort for any problem with the disk."""
+"""The fix of last resort for any problem with the disk of the store."""
+OTHER_TARGET = "give another place to write to"
+"""That for a place that the user named, outside the store."""
 _PLAIN = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
 _FIXES = {
-    errno.EROFS: f"mount it writable, or {ELSEWHERE}",
-    errno.ENOSPC: f"free some space, or {ELSEWHERE}; then run the same command to continue",
-    errno.EDQUOT: f"free some of the quota, or {ELSEWHERE}; then run the same command to continue",
-    errno.EFBIG: f"raise the limit on file sizes, or {ELSEWHERE}",
-    **dict.fromkeys((errno.EACCES, errno.EPERM), f"make it readable and writable for this user, or {ELSEWHERE}"),
-    errno.EIO: f"check the disk, or {ELSEWHERE}",
-    errno.ENOTDIR: f"a part of its path is a file: remove that, or {ELSEWHERE}",
+    errno.EROFS: "mount it writable, or {elsewhere}",
+    errno.ENOSPC: "free some space, or {elsewhere}; then run the same command to continue",
+    errno.EDQUOT: "free some of the quota, or {elsewhere}; then run the same command to continue",
+    errno.EFBIG: "raise the limit on file sizes, or {elsewhere}",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "make it readable and writable for this user, or {elsewhere}"),
+    errno.EIO: "check the disk, or {elsewhere}",
+    errno.EEXIST: "a file, or a link to nothing, is in its place: remove that, or {elsewhere}",
+    errno.ENOTDIR: "a part of its path is a file: remove that, or {elsewhere}",
 }
 _NATIVE = re.compile(r"\(os error (\d+)\)")
 """Libraries written in Rust, such as safetensors, put the error number into the message."""
@@ -35,11 +38,17 @@ _MISSING = (errno.ENOENT, errno.ENOTDIR)
 
 @contextlib.contextmanager
 def os_errors_as_store_errors(
-    what: str, where: Path, *, only: Collection[int] | None = None, missing_ok: bool = False
+    what: str,
+    where: Path,
+    *,
+    only: Collection[int] | None = None,
+    missing_ok: bool = False,
+    elsewhere: str = ELSEWHERE,
 ) -> Iterator[None]:
     """Convert an OSError raised in the block to a `StoreError` with cause and fix.
 
     only: the error numbers to convert; all by default. missing_ok: do not convert the error of a missing file.
+    elsewhere: how another place is given, if `where` is not in the store.
     """
     try:
         yield
@@ -51,7 +60,9 @@ def os_errors_as_store_errors(
             raise
         plain, system = _PLAIN.get(number), os.strerror(number)
         why = f"{plain}: {system}" if plain else system
-        raise StoreError(what, where=str(where), why=why, fix=_FIXES.get(number, ELSEWHERE)) from error
+        raise StoreError(
+            what, where=str(where), why=why, fix=_FIXES.get(number, "{elsewhere}").format(elsewhere=elsewhere)
+        ) from error
 
 
 def check_writable(folder: Path, what: str, *, fix: str) -> None:
@@ -150,8 +161,8 @@ def move(source: Path, target: Path) -> None:
 
 def remove(path: Path) -> None:
     """Remove a file or a folder if possible; never raises."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink()

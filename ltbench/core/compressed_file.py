@@ -27,7 +27,9 @@ _LEVEL = 6
 
 
 def forms(path: Path) -> tuple[Path, Path]:
-    """Return the names of both forms of a file, given either: plain, then compressed."""
+    """Return the names of both forms of a file, given either: plain, then compressed. `.` and `/` are no files, and have one."""
+    if not path.name:
+        return path, path
     plain = path.with_name(path.name.removesuffix(SUFFIX))
     return plain, plain.with_name(plain.name + SUFFIX)
 

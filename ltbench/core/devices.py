@@ -5,6 +5,7 @@ Nothing here imports torch on a machine without the driver of a GPU: plans and c
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from ltbench.core.folders import cores
 from ltbench.errors import UsageError
 
 CPU = ("cpu",)
+MOST_WORKERS = 10_000
 AUTO = "auto"
 _DRIVERS = (Path("/proc/driver/nvidia/version"), Path("/dev/dxg"))
 """Where Linux and its form within Windows have the driver of an NVIDIA GPU."""
@@ -34,7 +36,7 @@ def devices_here(asked: str) -> tuple[str, ...]:
     if not found:
         raise UsageError(
             "there is no GPU that torch can use", where=f"--device {asked}",
-            why="torch is a build without CUDA, or sees no GPU" if has_gpu_driver() else "there is no driver of an NVIDIA GPU",
+            why=why_no_gpu(),
             fix="--device cpu, or auto",
         )  # fmt: skip
     numbers = range(found) if matched is None else dict.fromkeys(map(int, matched.split(",")))
@@ -59,17 +61,34 @@ def has_gpu_driver() -> bool:
     return any(path.exists() for path in _DRIVERS)
 
 
+def why_no_gpu() -> str:
+    """Return why torch can use no GPU of this machine."""
+    if not has_gpu_driver():
+        return "there is no driver of an NVIDIA GPU"
+    return "torch is a build without CUDA, or sees no GPU" if _has_torch() else "torch is not installed"
+
+
 @cache
 def gpus() -> int:
     """Return the number of GPUs that torch can use."""
-    if not has_gpu_driver():
+    if not has_gpu_driver() or not _has_torch():
         return 0
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
+def _has_torch() -> bool:
+    return importlib.util.find_spec("torch") is not None
+
+
 def slots_on(devices: tuple[str, ...], workers: int | None, per_gpu: int) -> list[str]:
-    """Return the device of each worker: one worker per core on the CPU, `per_gpu` on each GPU, or `workers` in turn."""
+    """Return the device of each worker: one worker per core on the CPU, `per_gpu` on each GPU, or `workers` in turn.
+
+    Raises `UsageError` for more than a machine can have.
+    """
     count = workers or (cores() if devices == CPU else per_gpu * len(devices))
+    if count > MOST_WORKERS:
+        raise UsageError(f"{count:,} workers are too many for a machine", why=f"at most {MOST_WORKERS:,}",
+                         fix="a smaller --workers or --per-gpu")  # fmt: skip
     return [devices[number % len(devices)] for number in range(count)]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from ltbench.core.atomic_files import os_errors_as_store_errors
+from ltbench.core.atomic_files import OTHER_TARGET, os_errors_as_store_errors
 from ltbench.errors import StoreError
 
 FOLDER: Final = ".locks"
@@ -31,7 +31,7 @@ def locked(path: Path, tell: Callable[[str], None], *, patience: float = PATIENC
     from filelock import FileLock, Timeout  # imports asyncio, which commands that only read do not need
 
     place = path.resolve()
-    with os_errors_as_store_errors(f"{path} cannot be written", place.parent):
+    with os_errors_as_store_errors(f"{path} cannot be written", place.parent, elsewhere=OTHER_TARGET):
         folder = _folder_of_locks(place)
         lock = FileLock(folder / place.name)
         try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+CONTROLS: Final = "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+"""Such characters, as a regular expression."""
+_CONTROL: Final = re.compile(CONTROLS)
 _BUT_LINES: Final = re.compile(_CONTROL.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 LONGEST: Final = 2_000
 """Most characters of a message of somebody's code that are printed."""
@@ -35,12 +37,15 @@ def encodable(text: str) -> str:
 
 
 def shortened(text: str, rest: str, most: int = LONGEST) -> str:
-    """Return a text, or its beginning and where the rest is.
+    """Return a text, or its beginning and where the rest is, in `most` characters.
 
-    >>> shortened("abcdef", "in the log", 3)
-    'abc... (3 more characters in the log)'
+    >>> shortened("a" * 50, "in the log", 40)
+    'aaaaa... (45 more characters in the log)'
     """
-    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most:,} more characters {rest})"
+    if len(text) <= most:
+        return text
+    kept = most - len(f"... ({len(text):,} more characters {rest})")
+    return f"{text[:kept]}... ({len(text) - kept:,} more characters {rest})"
 
 
 def _escaped(match: re.Match[str]) -> str:

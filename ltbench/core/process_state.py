@@ -1,15 +1,17 @@
 """The state of a process that code can change, with effects on the results of later jobs.
 
-A snapshot holds what Python, numpy and torch keep for the whole process or thread: `python_state`, `library_state` and
-`patched_functions` of this package list its parts. It takes a quarter of a millisecond, so it is taken around every job
-and around the first call of each technique. States of random generators, and whether torch checks the parameters of
-distributions, are restored but not compared.
+A snapshot holds what Python, numpy and torch keep for the whole process or thread, and the functions and constants of
+modules that jobs use: `python_state`, `library_state`, `torch_state` and `watched_code` of this package list its parts. It
+takes a millisecond around a job, and half of one around the first call of each technique, where only what numbers are computed
+with is compared: of other changes the job names all its techniques. States of random generators, and whether torch checks the
+parameters of distributions, are restored but not compared.
 
-Not covered: settings below Python (`setenv` of C, OpenMP); functions and classes outside the modules and packages of
-`patched_functions` (quantised and parallel networks of torch, other libraries); plain values of a module or class, such
-as `math.pi`; the state of C functions and closures; functions replaced by the code that first imported their library;
-threads and processes that still run; options of other libraries; and state in the module of a technique. `ltbench
-check` finds some of these, as results that differ between calls.
+Not covered: settings of libraries in C that no function of Python reads (OpenMP); functions and classes outside the
+modules and packages of `watched_code` (quantised and parallel networks of torch, other libraries, helper modules of techniques);
+contents of lists and dictionaries of a module; the state of C functions and closures; functions replaced by the code that
+first imported their library; operators that `torch.library` overrides; threads and processes that still run; calls at the end
+of the process (`atexit`), which libraries add for good reasons; options of other libraries; and state in the module of a
+technique. `ltbench check` finds some of these, as results that differ between calls.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ltbench.core import library_state, patched_functions, python_state
+from ltbench.core import library_state, patched_functions, python_state, torch_state
 from ltbench.core.state_part import UNKNOWN, Part
+from ltbench.errors import class_name
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -40,7 +43,7 @@ class Change(msgspec.Struct, frozen=True):
             )
             more = f" and {len(keys) - 4} more" if len(keys) > 4 else ""
             return f"{self.part.name} {', '.join(keys[:4])}{more}"
-        shown = [str(value) for value in (self.before, self.after)]
+        shown = [_text(value) for value in (self.before, self.after)]
         if self.part.private or any(len(text) > 40 or " at 0x" in text for text in shown):
             return self.part.name
         return f"{self.part.name} from {shown[0]} to {shown[1]}"
@@ -49,16 +52,20 @@ class Change(msgspec.Struct, frozen=True):
 class ProcessState:
     """A snapshot of the state of this process and thread."""
 
-    def __init__(self, *, generators: bool = False) -> None:
-        """Take a snapshot. generators: include the states of random generators, for a whole job."""
+    def __init__(self, *, of_job: bool = False) -> None:
+        """Take a snapshot. of_job: for a whole job, with states of random generators and what takes long to read."""
         self._modules = len(sys.modules)
-        self._values = {part.name: _read(part) for part in _parts() if part.compared or generators}
+        self._of_job = of_job
+        self._values = {_key(part): _read(part) for part in self._parts() if part.compared or of_job}
+
+    def _parts(self) -> Iterator[Part]:
+        return (part for part in _parts() if self._of_job or not part.of_jobs)
 
     def changes(self) -> list[Change]:
         """Return what has changed since, without additions by imports."""
         found = []
-        for part in _parts():
-            before = self._values.get(part.name, part.first)
+        for part in self._parts():
+            before = self._values.get(_key(part), part.first)
             if not part.compared or before is UNKNOWN:
                 continue
             after = _read(part)
@@ -75,8 +82,8 @@ class ProcessState:
     def restore(self) -> Restored:
         """Restore what can be restored; return what had changed, and what still differs."""
         changed = []
-        for part in _parts():
-            before = self._values.get(part.name, part.first)
+        for part in self._parts():
+            before = self._values.get(_key(part), part.first)
             if before is UNKNOWN:
                 continue
             after = _read(part) if part.compared else UNKNOWN
@@ -86,7 +93,7 @@ class ProcessState:
             if part.compared and not is_of_import:
                 changed.append(Change(part, before, after))
             if part.put is not None and not (is_of_import and part.keeps_added):
-                with contextlib.suppress(Exception):  # failures are part of the result
+                with contextlib.suppress(BaseException):  # failures are part of the result
                     part.put(before)
         return Restored(changed, self.changes() if changed else [])
 
@@ -131,23 +138,28 @@ def written(changes: list[Change]) -> str:
 
 def _parts() -> Iterator[Part]:
     yield from python_state.PARTS
-    yield patched_functions.PART
-    # Most commands import neither, and a library that is not imported has no state.
-    if "numpy" in sys.modules:
-        yield from library_state.numpy_parts()
-    if "torch" in sys.modules:
-        yield from library_state.torch_parts()
+    yield from patched_functions.PARTS
+    yield from library_state.parts()
+    if "torch" in sys.modules:  # a library that is not imported has no state
+        yield from torch_state.torch_parts()
+
+
+def _key(part: Part) -> tuple[str, bool]:
+    return part.name, part.of_jobs
 
 
 def _read(part: Part) -> Any:
     try:
         return part.get()
-    except Exception as error:  # noqa: BLE001 - a technique may have put anything in the place of what is read
-        return f"a value that raises {type(error).__name__}"
+    except BaseException as error:  # noqa: BLE001 - a technique may have put anything in the place of what is read
+        return f"a value that raises {class_name(error)}"
 
 
-def _text(key: object) -> str:
-    return os.fsdecode(key) if isinstance(key, bytes) else str(key)
+def _text(value: object) -> str:
+    try:
+        return os.fsdecode(value) if isinstance(value, bytes) else str(value)
+    except BaseException as error:  # noqa: BLE001 - as above
+        return f"a value that raises {class_name(error)}"
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -155,7 +167,7 @@ def _equal(one: Any, other: Any) -> bool:
         return True
     try:
         return bool(one == other)
-    except Exception:  # noqa: BLE001 - a plugin may have put anything there
+    except BaseException:  # noqa: BLE001 - a plugin may have put anything there
         return False
 
 

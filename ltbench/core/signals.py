@@ -18,15 +18,21 @@ def is_request_to_stop(error: BaseException) -> bool:
     """Whether an error raised in a plugin's code is a signal to this process, not an error of the plugin.
 
     Python raises `KeyboardInterrupt` only in the main thread, and only if SIGINT is neither handled, as in a run, nor
-    blocked, as in workers. Otherwise it is the plugin's error. `SystemExit` never comes from a signal.
+    blocked, as in workers; `StopNow` comes from the second of the signals that are counted. Otherwise it is the plugin's
+    error. `SystemExit` never comes from a signal.
     """
-    if not isinstance(error, KeyboardInterrupt):
-        return isinstance(error, StopNow)
+    # Its type: a technique may raise an exception whose `__class__` raises.
+    if not issubclass(type(error), KeyboardInterrupt):
+        return issubclass(type(error), StopNow) and any(signals.count > 1 for signals in _counting)
     return (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         and signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     )
+
+
+_counting: list[SignalCount] = []
+"""What counts the signals of this process at the moment."""
 
 
 class SignalCount:
@@ -56,8 +62,10 @@ def catch_signals() -> Iterator[SignalCount]:
         yield signals
         return
     before = {number: signal.signal(number, lambda *_: signals.add()) for number in SIGNALS}
+    _counting.append(signals)
     try:
         yield signals
     finally:
+        _counting.remove(signals)
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -193,6 +193,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Of a prediction, its fit comes first. Those of a fit are the one that it resumes from, or its features."""
     together: str = ""
     """For a fit: a name that it shares with those that can be trained with it in one stack; empty if it trains alone."""
+    together_on_gpu: str = ""
+    """The same for a fit of images, which only a GPU trains in a stack."""
     keep_state: bool = False
     """For a fit: whether to store optimiser and generators too, because other fits resume from it."""
     renew: bool = False

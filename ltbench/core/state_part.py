@@ -29,5 +29,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Keys of a mapping that imports must not add either."""
     keeps_added: bool = False
     """Whether additions by an import have to stay, because the library needs them."""
+    of_jobs: bool = False
+    """Whether it takes so long to read that it is compared before and after a job, and not around each call of a technique."""
     private: bool = False
     """Whether values must not be shown, because they may contain secrets or paths."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
+import os
 import re
 import sys
 import unicodedata
@@ -32,6 +33,8 @@ _SPELLED = {
 }
 _NAME = "ltbench.spelled"
 _STYLE = re.compile("(\x1b\\[[0-9;]*m)")
+_DRAWN = re.compile("(\r|\x1b\\[A)")
+"""What progress bars draw with: back to the beginning of a line, and up a line."""
 
 
 def spell_what_cannot_be_encoded() -> None:
@@ -40,6 +43,17 @@ def spell_what_cannot_be_encoded() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "backslashreplace"):
             stream.reconfigure(errors=_NAME)
+
+
+def open_standard_streams() -> None:
+    """Have files in the places of standard streams that are closed, or the next file that is opened would get what is printed."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", errors="replace", closefd=False))  # noqa: SIM115
 
 
 class PrintableStream(io.TextIOWrapper):
@@ -52,15 +66,18 @@ class PrintableStream(io.TextIOWrapper):
         encoding = "utf-8" if is_ascii else original.encoding
         super().__init__(original.buffer, encoding=encoding, errors=original.errors, newline="", write_through=True)
         self.original = original
+        self.is_drawn_on = False
 
     def write(self, text: str) -> int:
         """Write a text; tabs and line breaks stay."""
-        return super().write(printable(text))
+        return self._write_but(_DRAWN, text) if self.is_drawn_on else super().write(printable(text))
 
     def write_styled(self, text: str) -> int:
         """Write a text that may have codes for colours, which this program put there."""
-        parts = _STYLE.split(text)
-        return super().write("".join(part if _STYLE.fullmatch(part) else printable(part) for part in parts))
+        return self._write_but(_STYLE, text)
+
+    def _write_but(self, kept: re.Pattern[str], text: str) -> int:
+        return super().write("".join(part if kept.fullmatch(part) else printable(part) for part in kept.split(text)))
 
 
 @contextlib.contextmanager
@@ -85,6 +102,20 @@ def printing_no_controls() -> Iterator[None]:
             # Otherwise the file would be closed with it.
             with contextlib.suppress(OSError, ValueError):
                 stream.detach()
+
+
+@contextlib.contextmanager
+def with_progress_bars() -> Iterator[None]:
+    """Have stderr show progress bars in the block, of a library that draws them as tqdm does."""
+    stream = sys.stderr
+    if not isinstance(stream, PrintableStream):
+        yield
+        return
+    stream.is_drawn_on, before = True, stream.is_drawn_on
+    try:
+        yield
+    finally:
+        stream.is_drawn_on = before
 
 
 def unfiltered(stream: TextIO) -> TextIO:

@@ -11,11 +11,11 @@ streams. Restoring it in the middle of an epoch gives bit-identical batches from
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from ltbench.engine import output_checks
 from ltbench.engine.augmented_images import Read, Tell, reader
@@ -32,11 +32,12 @@ from ltbench.errors import JobFailed
 from ltbench.stages import Adaptive, Augment, Mix, Moment, Partner, Told
 
 if TYPE_CHECKING:
-    from ltbench.stages import State
+    from ltbench.engine.memory import Memory
 
 Share = Callable[[Moment], float]
 """The share of the first stream in the loss."""
 
+_CPU = torch.device("cpu")
 _TRIAL_IMAGES = 4
 """Images in the batch on which the outputs of a technique are checked before training starts."""
 _TRIAL_MAP = (5, 3, 3)
@@ -45,24 +46,6 @@ _START = Moment(epoch=0, epochs=1.0, step=0, steps=1)
 """The moment of these checks."""
 _FEATURE_BATCH = 256
 """Images per batch when a frozen backbone computes features."""
-
-
-class Recall(Protocol):
-    """What techniques have learnt and remember at the current step."""
-
-    def own_of(self, technique: Adaptive) -> nn.Module | None:
-        """Return the module that a technique learns."""
-
-    def state_of(self, technique: Adaptive) -> State:
-        """Return what a technique remembers."""
-
-
-class _Nothing:
-    def own_of(self, _technique: Adaptive) -> None:
-        return None
-
-    def state_of(self, _technique: Adaptive) -> State:
-        return {}
 
 
 class Feed:
@@ -74,16 +57,19 @@ class Feed:
         normalise: Callable[[Tensor], Tensor],
         seed: int,
         device: torch.device,
-        recall: Recall | None = None,
+        memory: Memory | None = None,
     ) -> None:
+        """memory: of what techniques learn and remember; None for nothing."""
         self._has_features = subset.images.is_floating_point()
         self._whole, self._size = subset.images.to(device), subset.info.size
         self._images = self._whole if self._has_features else centre_of(self._whole, self._size)
         self._labels = subset.labels.to(device)
+        # Indices are kept where images are read by them: copies to or from a GPU in each step would wait for it.
+        self._indexed_on = _CPU if isinstance(self._whole, StoredImages) else device
         self._counts = subset.counts.to(device)
         self._normalise = normalise
         self._streams = Streams(seed, device)
-        self._recall = recall or _Nothing()
+        self._memory = memory
         self.order: EpochOrder | None = None
         self.gather: Callable[[Tensor], Tensor] | None = None
         """Returns the features of images by index, where several trainings share them; see `HeadStack`."""
@@ -159,13 +145,14 @@ class Feed:
         moment: of the step. Without a mix, `lam` is None and `labels_a` and `labels_b` are the same; so they are for a
         hidden mix until it has blended the batch.
         """
-        indices = self._next_indices(moment)
+        rows = self._next_rows(moment)
+        indices = self._on_device(rows)
         labels = self._labels[indices]
         tell = self._tell(indices, labels, moment)
-        images = self._transform(self._read(indices, tell, self._streams))
+        images = self._transform(self._read(rows, tell, self._streams))
         if isinstance(self._whole, StoredImages) and not self.at_end:
             self._whole.expect(self._following())
-        views = tuple(self._view(number, images, indices, tell) for number in range(len(self._views)))
+        views = tuple(self._view(number, images, rows, tell) for number in range(len(self._views)))
         if self._mix is not None:
             return self._mixed(self._mix, images, tell(self._mix), views)
         if self._second.order is not None and self._share is not None:
@@ -181,7 +168,7 @@ class Feed:
 
     def _mixed(self, mix: Mix, images: Tensor, told: Told, views: tuple[Tensor | None, ...]) -> Batch:
         if self._places:
-            hidden = HiddenMix(mix, told, self._places, self._streams("mix"))
+            hidden = HiddenMix(mix, told, self._places, self._streams.choices("mix"))
             labels = told.labels
             return Batch(
                 images=_channels_last(images), labels_a=labels, labels_b=labels, lam=None, labels=labels, views=views,
@@ -196,43 +183,50 @@ class Feed:
             labels=told.labels, views=views,
         )  # fmt: skip
 
-    def _view(self, number: int, images: Tensor, indices: Tensor, tell: Tell) -> Tensor | None:
+    def _view(self, number: int, images: Tensor, rows: Tensor, tell: Tell) -> Tensor | None:
         """Return the images of a view; None if those of the batch are the view, as they are not blended."""
         read = self._views[number]
         if read is None:
             # A clone: a mix may reuse the memory of the images that it blends.
             return None if self._mix is None else _channels_last(images.clone())
         return _channels_last(
-            self._normalise(read(indices, tell, lambda purpose: self._streams(f"view{number}_{purpose}")))
+            self._normalise(read(rows, tell, lambda purpose: self._streams(f"view{number}_{purpose}")))
         )
 
-    def _next_indices(self, moment: Moment) -> Tensor:
+    def _next_rows(self, moment: Moment) -> Tensor:
+        """Return the indices of the next batch, int64 [B], where images are read by them."""
         assert self.order is not None, "start_segment has to come before next"
         if self.at_end:
             # Drawn only when needed, because the next segment may have another order.
-            self._epoch, self._cursor = self.order.draw_epoch(self._streams("order"), moment), 0
-        indices = self._following()
+            self._epoch = self.order.draw_epoch(self._streams("order"), moment).to(self._indexed_on)
+            self._cursor = 0
+        rows = self._following()
         self._cursor += 1
-        return indices
+        return rows
+
+    def _on_device(self, rows: Tensor) -> Tensor:
+        return rows.to(self._labels.device, non_blocking=True)
 
     def _following(self) -> Tensor:
         """Return the indices of the next batch of the epoch."""
         assert self.order is not None
         start = self._cursor * self.order.batch_size
-        return self._epoch[start : start + self.order.batch_size].to(self._labels.device)
+        return self._epoch[start : start + self.order.batch_size]
 
     def _next_partner(self, stream: PartnerStream, purpose: str, size: int, moment: Moment) -> Partner:
-        indices = stream.next(size, moment, self._streams(purpose)).to(self._labels.device)
+        rows = stream.next(size, moment, self._streams(purpose), self._indexed_on)
+        indices = self._on_device(rows)
         labels = self._labels[indices]
-        read = self._read(indices, self._tell(indices, labels, moment), lambda name: self._streams(f"{purpose}_{name}"))
+        read = self._read(rows, self._tell(indices, labels, moment), lambda name: self._streams(f"{purpose}_{name}"))
         return Partner(images=self._transform(read), labels=labels)
 
     def _tell(self, indices: Tensor, labels: Tensor, moment: Moment) -> Tell:
         def tell(technique: Adaptive) -> Told:
-            recall = self._recall
+            memory = self._memory
             return Told(
                 indices=indices, labels=labels, counts=self._counts, moment=moment,
-                state=recall.state_of(technique), own=recall.own_of(technique),
+                state={} if memory is None else memory.state_of(technique),
+                own=None if memory is None else memory.own_of(technique),
             )  # fmt: skip
 
         return tell
@@ -257,6 +251,11 @@ class Feed:
         return len(self._labels)
 
     @property
+    def size(self) -> int:
+        """Height and width of the images; 1 for features."""
+        return 1 if self._has_features else self._size
+
+    @property
     def at_end(self) -> bool:
         """Whether the current epoch has no more batches."""
         return not len(self._epoch) or (self.order is not None and self._cursor == self.order.batches_per_epoch)
@@ -273,7 +272,7 @@ class Feed:
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Continue from a state that was taken with the order now in use."""
-        self._epoch, self._cursor = state["epoch"], int(state["cursor"])
+        self._epoch, self._cursor = state["epoch"].to(self._indexed_on), int(state["cursor"])
         self._streams.restore(strip_prefix("stream", state))
         self._partner.restore(strip_prefix("partner", state))
         self._second.restore(strip_prefix("second", state))

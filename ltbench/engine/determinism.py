@@ -26,33 +26,42 @@ def seeded(seed: int, purpose: str, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def reproducible(device: torch.device) -> Iterator[None]:
+def reproducible(device: torch.device, kernels: str = "deterministic") -> Iterator[None]:
     """Use deterministic kernels, and one thread on the CPU, within the block; restore the settings afterwards.
 
     Threads split sums, which changes their last bits, so the thread count is fixed: a result must not depend on the
-    number of cores. GPU kernels without a deterministic form only warn; on the CPU every kernel has one.
+    number of cores. GPU kernels without a deterministic form only warn; on the CPU every kernel has one. kernels: those
+    of a GPU, `deterministic` or `fastest`, see `Recipe`.
     """
-    threads, kernels = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    threads, mode, benchmark = (
+        torch.get_num_threads(), torch.get_deterministic_debug_mode(), torch.backends.cudnn.benchmark,
+    )  # fmt: skip
+    fastest = kernels == "fastest" and device.type == "cuda"
     fill = deterministic_settings.fill_uninitialized_memory  # type: ignore[attr-defined]
     if device.type == "cpu":
         torch.set_num_threads(1)
     else:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not deterministic without it
     # `use_deterministic_algorithms` does the same but imports torch's compiler, which takes seconds.
-    torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "warn")
+    torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "default" if fastest else "warn")
+    torch.backends.cudnn.benchmark = fastest
     # On by default in deterministic mode; it takes time, and changes a result only where unwritten memory is read.
     deterministic_settings.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.set_deterministic_debug_mode(kernels)
+        torch.set_deterministic_debug_mode(mode)
+        torch.backends.cudnn.benchmark = benchmark
         deterministic_settings.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """Return the context manager for a forward pass in this precision, `fp32` or `bf16`."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    # CUDA graphs cannot use the cache of converted weights, and passes outside of them are to be the same.
+    return torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=precision == "bf16", cache_enabled=device.type == "cpu"
+    )
 
 
 def random_state(device: torch.device) -> Tensor:

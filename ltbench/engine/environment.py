@@ -34,7 +34,19 @@ def environment(device: torch.device) -> dict[str, Any]:
         "capability": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
+        **(_gpu_kernels() if device.type == "cuda" else {}),
         **_commit(),
+    }
+
+
+def _gpu_kernels() -> dict[str, Any]:
+    """Return what decides which kernels of a GPU run, and with it last bits."""
+    return {
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "tf32": f"convolutions {torch.backends.cudnn.allow_tf32}, products {torch.backends.cuda.matmul.allow_tf32}",
+        "deterministic": torch.get_deterministic_debug_mode() > 0,
     }
 
 

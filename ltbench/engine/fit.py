@@ -10,20 +10,23 @@ The state from which a later fit continues and, during training, snapshots are s
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ltbench.core.spec import Job, Spec, identity, techniques_in
-from ltbench.engine.determinism import reproducible, seeded
+from ltbench.engine.determinism import random_state, reproducible, seeded, set_random_state
 from ltbench.engine.environment import environment
 from ltbench.engine.features import feature_subset
 from ltbench.engine.head_stack import HeadStack
 from ltbench.engine.measured_cost import peak_memory, reset_peak_memory
+from ltbench.engine.network_stack import NetworkStack, stack_key
 from ltbench.engine.output_checks import naming_techniques
 from ltbench.engine.resume import Snapshots, resume, store_state
+from ltbench.engine.stopwatch import running
 from ltbench.engine.subset import Subset, bag_indices, load, select_images, unmodified
 from ltbench.engine.tensor_files import write_tensors
 from ltbench.engine.trained_network import trained_network
@@ -42,68 +45,142 @@ def fit(job: Job, context: Context) -> None:
 
     Raises `JobFailed` if the loss or a weight is not finite, or a technique raises or returns a wrong value.
     """
-    if context.store.has(job.key):
-        return
-    if job.together:
-        for error in fit_together([job], context).values():
-            raise error
-        return
-    began = time.perf_counter()
-    device, spec = torch.device(context.device), job.spec
-    reset_peak_memory(device)
-    subset = training_subset(spec, context)
-    plugins = provenance(spec, context.registry)
-    with naming_techniques(), reproducible(device), seeded(spec["seed"], "dropout", device):
-        with unmodified(subset, spec):
-            teacher = None
-            if "teacher" in spec:
-                teacher = trained_network(identity(spec["teacher"]), context, subset.info, device)
-            training = Training(spec, subset, context.registry, device, teacher)
-            resumed = resume(training, job, context.store, partial(provenance, registry=context.registry))
-            training.run(Snapshots(job, context.store, plugins, context.snapshot_seconds))
-        # Store the state first: once the fit is stored, the job is done and would not run again for its state.
-        if job.keep_state:
-            store_state(training, end_state(job.key), spec, plugins, context.store)
-        cost = _cost(training, device, _teacher_cost(spec, context.store)) | {
-            "job_seconds": time.perf_counter() - began
-        }
-        _store(job, training, subset, cost, plugins, context, resumed)
-    for snapshot in filter(context.store.has, snapshots(job.key)):
-        context.store.discard(snapshot)
+    for error in fit_together([job], context).values():
+        raise error
 
 
 def fit_together(jobs: Sequence[Job], context: Context) -> dict[str, Exception]:
-    """Train fits of one stack (`Job.together`) and store them; return the errors of those that fail, by key.
+    """Train one fit, or those of one stack (`Job.together`), and store them; return the errors of those that fail, by key.
 
-    Fits in the store are left out. Each has the bits that it would have alone.
+    Fits in the store are left out. In a stack on features, each has the bits that it would have alone.
     """
     missing = [job for job in jobs if not context.store.has(job.key)]
     if not missing:
         return {}
     device = torch.device(context.device)
     reset_peak_memory(device)
+    with reproducible(device, kernels(missing[0].spec)):
+        if missing[0].together and missing[0].spec.get("features"):
+            return _fit_heads(missing, context, device)
+        return _fit_networks(missing, context, device)
+
+
+def _fit_heads(jobs: Sequence[Job], context: Context, device: torch.device) -> dict[str, Exception]:
     began = time.perf_counter()
     failed: dict[str, Exception] = {}
     trainings: dict[str, Training] = {}
-    with reproducible(device):
-        subset = training_subset(missing[0].spec, context)
-        specs = [job.spec for job in missing]
-        with unmodified(subset, {"fits": specs}):
-            for job in missing:
-                try:
-                    with naming_techniques(), seeded(job.spec["seed"], "dropout", device):
-                        trainings[job.key] = Training(job.spec, subset, context.registry, device)
-                except Exception as error:  # noqa: BLE001 - a technique may raise anything
-                    failed[job.key] = error
-            assert isinstance(subset.images, torch.Tensor), "features are in memory"
-            failed |= HeadStack(trainings, subset.images, device).run()
-        for job in missing:
-            if job.key not in failed:
-                training = trainings[job.key]
-                training.seconds = (time.perf_counter() - began) / len(missing)
-                cost = _cost(training, device, {}) | {"job_seconds": training.seconds}
-                _store(job, training, subset, cost, provenance(job.spec, context.registry), context, None)
+    subset = training_subset(jobs[0].spec, context)
+    with unmodified(subset, {"fits": [job.spec for job in jobs]}):
+        for job in jobs:
+            try:
+                with naming_techniques(), seeded(job.spec["seed"], "dropout", device):
+                    trainings[job.key] = Training(job.spec, subset, context.registry, device)
+            except Exception as error:  # noqa: BLE001 - a technique may raise anything
+                failed[job.key] = error
+        assert isinstance(subset.images, torch.Tensor), "features are in memory"
+        failed |= HeadStack(trainings, subset.images, device).run()
+    for job in jobs:
+        if job.key not in failed:
+            training = trainings[job.key]
+            seconds = (time.perf_counter() - began) / len(jobs)
+            training.watch.set(seconds)
+            cost = _cost(training, device, {}) | {"job_seconds": seconds}
+            _store(job, training, subset, cost, provenance(job.spec, context.registry), context, None)
     return failed
+
+
+def _fit_networks(jobs: Sequence[Job], context: Context, device: torch.device) -> dict[str, Exception]:
+    """Train fits with networks of one kind. Those that need passes of their own train by themselves."""
+    began = time.perf_counter()
+    failed: dict[str, Exception] = {}
+    stacks: dict[Hashable, dict[str, _Begun]] = {}
+    with ExitStack() as unchanged:
+        for job in jobs:
+            try:
+                with naming_techniques(), seeded(job.spec["seed"], "dropout", device):
+                    one = _Begun(job, context, device, unchanged)
+            except Exception as error:  # noqa: BLE001 - a technique may raise anything
+                failed[job.key] = error
+                continue
+            key = stack_key(one.training)
+            stacks.setdefault(job.key if key is None else key, {})[job.key] = one
+        for group in stacks.values():
+            failed |= _run_stack(group, device)
+    done = [one for group in stacks.values() for key, one in group.items() if key not in failed]
+    for one in done:
+        one.store((time.perf_counter() - began) / len(done), device)
+    return failed
+
+
+def _run_stack(group: Mapping[str, _Begun], device: torch.device) -> dict[str, Exception]:
+    """Train fits of one stack to their end; return the errors of those that fail."""
+    failed: dict[str, Exception] = {}
+    if len(group) > 1:
+        with running(*(one.training.watch for one in group.values())):
+            stack = NetworkStack(
+                {key: one.training for key, one in group.items()},
+                {key: one.random for key, one in group.items()},
+                {key: one.snapshots for key, one in group.items()},
+            )
+            failed = stack.run()
+        for key, one in group.items():
+            one.random = stack.random[key]
+    else:
+        (one,) = group.values()
+        with one.randomness():
+            try:
+                with naming_techniques():
+                    one.training.run(one.snapshots)
+            except Exception as error:  # noqa: BLE001 - a technique may raise anything
+                failed[one.job.key] = error
+            one.random = random_state(device)
+    return failed
+
+
+class _Begun:
+    """A fit whose training has begun, or goes on from a state of the store."""
+
+    def __init__(self, job: Job, context: Context, device: torch.device, unchanged: ExitStack) -> None:
+        """unchanged: a block at whose end the subset has to be as it was."""
+        self.job, self._context = job, context
+        self.subset = training_subset(job.spec, context)
+        unchanged.enter_context(unmodified(self.subset, job.spec))
+        self.plugins = provenance(job.spec, context.registry)
+        teacher = None
+        if "teacher" in job.spec:
+            teacher = trained_network(identity(job.spec["teacher"]), context, self.subset.info, device)
+        self.training = Training(job.spec, self.subset, context.registry, device, teacher)
+        self.resumed = resume(self.training, job, context.store, partial(provenance, registry=context.registry))
+        self.earlier = self.training.watch.seconds - self.training.watch.inherited
+        """Seconds of this job in earlier processes."""
+        self.snapshots = Snapshots(job, context.store, self.plugins, context.snapshot_seconds, watched=context.watched)
+        self.random = random_state(device)
+        """The state of the generator with which the training goes on."""
+
+    @contextmanager
+    def randomness(self) -> Iterator[None]:
+        """Have this state in the block."""
+        device = self.training.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            set_random_state(self.random, device)
+            yield
+
+    def store(self, seconds: float, device: torch.device) -> None:
+        """Store what later jobs need of it. seconds: what the job took in this process."""
+        # The state first: once the fit is stored, the job is done and would not run again for its state.
+        if self.job.keep_state:
+            with self.randomness():
+                store_state(self.training, end_state(self.job.key), self.job.spec, self.plugins, self._context.store)
+        teacher = _teacher_cost(self.job.spec, self._context.store)
+        cost = _cost(self.training, device, teacher) | {"job_seconds": self.earlier + seconds}
+        _store(self.job, self.training, self.subset, cost, self.plugins, self._context, self.resumed)
+        for snapshot in filter(self._context.store.has, snapshots(self.job.key)):
+            self._context.store.discard(snapshot)
+
+
+def kernels(spec: Spec) -> str:
+    """Return which kernels of a GPU the recipe of a fit asks for."""
+    return str(spec["recipe"].get("kernels", "deterministic"))
 
 
 def _store(
@@ -168,9 +245,9 @@ def _cost(training: Training, device: torch.device, teacher: Mapping[str, Any]) 
     teacher: the cost of the teacher's training, which is part of it; empty without one.
     """
     return {
-        "train_seconds": training.seconds + teacher.get("train_seconds", 0.0),
+        "train_seconds": training.watch.seconds + teacher.get("train_seconds", 0.0),
         "samples": training.samples + teacher.get("samples", 0),
-        "samples_per_second": training.samples / training.seconds,
+        "samples_per_second": training.samples / training.watch.seconds,
         "peak_memory_bytes": peak_memory(device),
         "parameters": training.parameters,
         "macs": training.macs,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ltbench.engine.branched_network import BranchedNetwork
+from ltbench.engine.graphed_network import GraphedNetwork
 from ltbench.engine.modules import input_of
 from ltbench.engine.structure import classifiers_of, feature_width
 from ltbench.stages import Branches, Moment, Outputs
@@ -39,6 +40,12 @@ class Forward:
         self._needs_features = features
         self.layers = classifiers_of(network)
         self._classify: Callable[[Tensor], Tensor] | None = None
+        self._graphed: GraphedNetwork | None = None
+
+    def use_graphs(self) -> None:
+        """From now on, whole batches that only need logits pass through the network as CUDA graphs, if it can be captured."""
+        if not self._needs_features and self._teacher is None and not isinstance(self._network, BranchedNetwork):
+            self._graphed = GraphedNetwork(self._network, self._precision)
 
     def use_features(self, classify: Callable[[Tensor], Tensor] | None = None) -> None:
         """From now on, batches are features float [B, D] for the classifier, instead of images.
@@ -109,7 +116,7 @@ class Forward:
         if self._classify is not None:
             return self._classify(images), images[None]
         if not self._needs_features:
-            return self._network(images), None
+            return (self._graphed or self._network)(images), None
         with input_of(self.layers[0]) as taken:
             logits: Tensor = self._network(images)
         return logits, taken[0][None] if len(taken) == 1 else None

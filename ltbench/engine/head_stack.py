@@ -12,16 +12,16 @@ shape, the bits of a column do not depend on the others, so a classifier has the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ltbench.engine.determinism import random_state, seeded, set_random_state
+from ltbench.engine.determinism import random_state, seeded
+from ltbench.engine.lockstep import in_step
 from ltbench.engine.optimizer import make_optimizer
-from ltbench.engine.output_checks import naming_techniques
 from ltbench.engine.step import Step
 from ltbench.engine.structure import classifier_of
 from ltbench.engine.training import Training
@@ -44,33 +44,15 @@ class HeadStack:
 
     def run(self) -> dict[str, Exception]:
         """Do all steps of the trainings; return the errors of those that fail, by key. The others go on."""
-        failed: dict[str, Exception] = {}
-        walks = {key: training.walk() for key, training in self._trainings.items()}
         random: dict[str, Tensor] = {}
         for key, training in self._trainings.items():
             with seeded(training.seed, "dropout", self._device):
                 random[key] = random_state(self._device)
-        with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
-            while walks:
-                for key in list(walks):
-                    set_random_state(random[key], self._device)
-                    try:
-                        with naming_techniques():
-                            done = _is_done(walks[key])
-                    except Exception as error:  # noqa: BLE001 - a technique may raise anything
-                        failed[key] = error
-                        done = True
-                    random[key] = random_state(self._device)
-                    if done:
-                        del walks[key]
+        with in_step(self._trainings, random, self._device) as turn:
+            while turn.advance():
                 for tile in self._tiles:
                     tile.update()
-        return failed
-
-
-def _is_done(walk: Iterator[None]) -> bool:
-    """Do a step; return whether there was none left."""
-    return next(walk, "done") is not None
+        return turn.failed
 
 
 def _is_plain(training: Training) -> bool:

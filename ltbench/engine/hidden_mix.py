@@ -1,6 +1,6 @@
 """A mix inside the network: of the images, or of the output of a block but the last.
 
-Each step draws the block and a seed of the blend from the stream `mix`. So every pass of a step blends in the same way,
+Each step draws the block and a seed of the blend from the stream `mix`, or on a GPU from one for choices. So every pass of a step blends in the same way,
 and the stream advances equally whatever the mix draws.
 """
 
@@ -45,8 +45,9 @@ class HiddenMix:
     """A hidden mix of one step."""
 
     def __init__(self, mix: Mix, told: Told, choices: Places, stream: Generator) -> None:
+        """stream: on the CPU."""
         self._mix, self._told = mix, told
-        number, self._seed = torch.randint(1 << 62, (2,), generator=stream, device=stream.device).tolist()
+        number, self._seed = torch.randint(1 << 62, (2,), generator=stream).tolist()
         self._place = choices[number % len(choices)]
 
     def run(self, forward: Callable[[Tensor], T], images: Tensor) -> tuple[T, Mixed]:

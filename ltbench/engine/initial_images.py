@@ -10,6 +10,9 @@ from torch import Generator, Tensor
 from ltbench.engine.batches import Feed
 
 _BATCH = 256
+"""Images in a batch, of up to 64 x 64 pixels; or rows of features."""
+_PIXELS = _BATCH * 64**2
+"""Pixels in a batch of larger images: a model may compute several numbers of each, such as patches in double precision."""
 
 
 class InitialImages:
@@ -24,5 +27,6 @@ class InitialImages:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images float [B, channels, size, size], normalised and not augmented, or features; and labels int64 [B]."""
-        for indices in torch.split(self._order, _BATCH):
+        at_once = max(1, min(_BATCH, _PIXELS // self._feed.size**2))
+        for indices in torch.split(self._order, at_once):
             yield self._feed.unaugmented(indices), self._feed.labels[indices]

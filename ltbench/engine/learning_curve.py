@@ -54,6 +54,10 @@ class Curve:
         running = (round(self._epoch, 6), loss, self._lr, accuracy)
         return {name: [*self._entries[name], value] for name, value in zip(_NAMES, running, strict=True)}
 
+    def closed(self) -> dict[str, list[float]]:
+        """Return the entries of complete epochs, which waits for no device."""
+        return self._entries
+
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs, as plain JSON values."""
         return {

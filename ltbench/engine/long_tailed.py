@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import numbers
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -92,7 +93,9 @@ class LongTailed(torch.utils.data.Dataset[tuple[Any, int]]):
                 "indices": self.indices.tolist(), "labels": self.targets.tolist(),
             }  # fmt: skip
             content.write(json.dumps(facts).encode())
-        with atomic_files.os_errors_as_store_errors(f"{path.name} cannot be written", path.parent):
+        with atomic_files.os_errors_as_store_errors(
+            f"{path.name} cannot be written", path.parent, elsewhere=atomic_files.OTHER_TARGET
+        ):
             atomic_files.replace(path, content.getvalue())
 
     def __repr__(self) -> str:
@@ -106,17 +109,21 @@ def long_tailed(
 ) -> LongTailed:  # fmt: skip
     """Return the long-tailed subset of a data set that every training of ltbench with this setting has.
 
-    dataset, profile: names, with parameters in brackets, such as `cifar10` and `step[minority=0.5]`; imbalance_factor: images of
+    dataset, profile: names, with parameters in brackets, such as `cifar10` and `step[order=reverse]`; imbalance_factor: images of
     the largest class for each of the smallest; seed: of the draw of images; split: `test` are all test images; data_root:
     folder of data sets, by default as for the commands. Raises `UnknownName` for unknown names, `DataError` for a data set that
     is missing or has too few images.
     """
-    if split not in {"train", "test"}:
+    for argument, name in (("dataset", dataset), ("profile", profile)):
+        if not isinstance(name, str):
+            raise UsageError(f"{argument} {name!r} is not a name", fix="such as 'cifar10' and 'exp'")
+    if split not in ("train", "test"):
         raise UsageError(f"there is no split '{split}'", fix="train or test")
-    if not isinstance(imbalance_factor, int | float):
+    if not isinstance(imbalance_factor, numbers.Real) or isinstance(imbalance_factor, bool):
         raise UsageError(f"imbalance factor {imbalance_factor!r} is not a number", fix="such as 100")
-    if not isinstance(seed, int):
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool):
         raise UsageError(f"seed {seed!r} is not an integer", fix="such as 0")
+    factor = float(imbalance_factor)  # of numpy, too, which json does not write
     registry, root = Registry.load(), default_root() if data_root is None else Path(data_root)
     source, tail = registry.parse(dataset, Dataset.stage), registry.parse(profile, Profile.stage)
     assert isinstance(source, Dataset)
@@ -126,12 +133,15 @@ def long_tailed(
         about = description(source, root)
         images, _ = dataset_images(source, about.fingerprint, root)
         if split == "test":
-            labels = np.asarray(images.test_labels)
+            labels = np.array(images.test_labels)
             return LongTailed(images.test_images, np.arange(len(labels)), labels, about.classes, setting, transform)
         data = {
             "dataset": registry.spec(source), "profile": registry.spec(tail), "fingerprint": about.fingerprint,
-            "imbalance_factor": imbalance_factor, "subset_seed": seed,
+            "imbalance_factor": factor, "subset_seed": int(seed),
         }  # fmt: skip
         chosen, _ = selection(data, registry, root)
-    setting |= {"profile": tail.label, "imbalance_factor": imbalance_factor, "seed": seed}
-    return LongTailed(images.train_images, chosen.indices, chosen.labels, about.classes, setting, transform)
+    whole = int(factor) if factor.is_integer() else factor
+    setting |= {"profile": tail.label, "imbalance_factor": whole, "seed": int(seed)}
+    # Copies, because trainings of this process get these arrays, too.
+    indices, labels = chosen.indices.copy(), chosen.labels.copy()
+    return LongTailed(images.train_images, indices, labels, about.classes, setting, transform)

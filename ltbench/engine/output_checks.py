@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from ltbench.core.process_state import unchanged, written
-from ltbench.errors import JobFailed, LtbenchError, StateChanged
+from ltbench.core.tracebacks import traceback_of
+from ltbench.errors import JobFailed, LtbenchError, StateChanged, raised
 from ltbench.stages import Mixed, Technique
 
 
@@ -97,7 +98,7 @@ def naming_techniques(running: Technique | None = None) -> Iterator[None]:
         if technique is None:
             raise
         raise JobFailed(
-            f"{_name(technique)} raised {type(error).__name__}: {error}",
+            f"{_name(technique)} raised {raised(error)}",
             where=type(technique).__module__,
             fix="see the log of the job for its traceback",
         ) from error
@@ -117,10 +118,10 @@ def leaving_no_state(technique: Technique) -> Iterator[None]:
 def _technique_in(error: Exception) -> Technique | None:
     """Return the innermost technique whose method was running when the error was raised."""
     innermost: Technique | None = None
-    frame = error.__traceback__
+    frame = traceback_of(error)
     while frame is not None:
         owner = frame.tb_frame.f_locals.get("self")
-        innermost = owner if isinstance(owner, Technique) else innermost
+        innermost = owner if issubclass(type(owner), Technique) else innermost
         frame = frame.tb_next
     return innermost
 

@@ -93,6 +93,13 @@ class ParameterRules:
                 found.setdefault(self._rates.get(parameter, Rates()), []).append(parameter)
         return list(found.items())
 
+    def carried_over(self, others: Mapping[Any, Tensor]) -> ParameterRules:
+        """Return the rules for other parameters in place of these. others: parameter -> the one in its place."""
+        rules = ParameterRules()
+        rules._frozen = {others[parameter] for parameter in self._frozen}
+        rules._rates = {others[parameter]: rates for parameter, rates in self._rates.items()}
+        return rules
+
     def check_effect(self, finetune: Finetune, network: nn.Module, added: Collection[Tensor], image: Tensor) -> None:
         """Raise `JobFailed` unless the logits depend on what should learn of the backbone, and on all that was added.
 

@@ -29,13 +29,14 @@ class PartnerStream:
         if order is not self.order:
             self.order, self._epoch, self._position = order, self._epoch[:0], 0
 
-    def next(self, size: int, moment: Moment, stream: Generator) -> Tensor:
-        """Return the next indices, int64 [size]."""
+    def next(self, size: int, moment: Moment, stream: Generator, device: torch.device) -> Tensor:
+        """Return the next indices, int64 [size], on the device, where those of an epoch are kept."""
         assert self.order is not None, "use has to come before next"
         parts: list[Tensor] = []
         while size:
             if self._position == len(self._epoch):
                 self._epoch, self._position = self.order.draw_epoch(stream, moment), 0
+            self._epoch = self._epoch.to(device)  # those of a restored state come from a file
             part = self._epoch[self._position : self._position + size]
             self._position += len(part)
             size -= len(part)

@@ -12,6 +12,7 @@ from ltbench.engine.tensor_files import read_tensors, write_tensors
 from ltbench.engine.training import Training
 from ltbench.errors import JobFailed, StoreError
 from ltbench.store.format import write_json
+from ltbench.store.live_curves import LiveCurve
 from ltbench.store.training_states import end_state, snapshots
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def resume(training: Training, job: Job, store: Store, provenance: Callable[[Spe
     for key in sorted(steps, key=lambda key: -steps[key]):
         with contextlib.suppress(StoreError):
             training.restore(*read_tensors(store.checked(key) / _FILE))
+            if key not in snapshots(job.key):
+                training.watch.inherited = training.watch.seconds
             return key
     return None
 
@@ -55,16 +58,20 @@ def store_state(training: Training, key: str, spec: Spec, plugins: Plugins, stor
 class Snapshots:
     """Stores the state of a training every `every` seconds, alternating between two keys.
 
-    So one complete snapshot always exists, even if the worker is killed while it writes the other.
+    So one complete snapshot always exists, even if the worker is killed while it writes the other. If the training is watched, it also
+    writes the learning curve.
     """
 
-    def __init__(self, job: Job, store: Store, plugins: Plugins, every: float) -> None:
+    def __init__(self, job: Job, store: Store, plugins: Plugins, every: float, *, watched: bool = False) -> None:
         self._job, self._store, self._plugins, self._every = job, store, plugins, every
         self._turn = 0
         self._last = time.monotonic()
+        self._live = LiveCurve(job.key, store) if watched else None
 
     def __call__(self, training: Training) -> None:
         """Store a snapshot if the last one is old enough."""
+        if self._live is not None:
+            self._live(training.curve.closed)
         if time.monotonic() - self._last < self._every:
             return
         key = snapshots(self._job.key)[self._turn]

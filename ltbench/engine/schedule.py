@@ -19,6 +19,7 @@ import msgspec
 import torch
 from torch.optim import lr_scheduler
 
+from ltbench.engine.segment import Segment
 from ltbench.stages import Moment
 from ltbench.suite.recipe import Recipe
 
@@ -45,6 +46,12 @@ def spans(recipe: Recipe, ends: Sequence[float], batches: Sequence[int]) -> list
         assert total is not None, "a recipe has a length"
         result.append(Span(first=round(total * start), last=round(total * end), total=total))
     return result
+
+
+def steps_before_average(segments: Sequence[Segment], spans: Sequence[Span]) -> int:
+    """Return the number of steps before the segment with which the moving average of the last of `segments` began."""
+    starts = [number for number, segment in enumerate(segments) if segment.average == "restart"]
+    return sum(map(len, spans[: starts[-1]])) if starts else 0
 
 
 def moment(span: Span, step: int, batches: int, *, restart: bool) -> Moment:

@@ -25,8 +25,8 @@ IN_MEMORY = 1 << 28
 class _Source:
     """Reads rows of a file, one batch of them ahead in a thread, so that nobody waits for a disk."""
 
-    def __init__(self, rows: ImageRows) -> None:
-        self.rows = rows
+    def __init__(self, rows: ImageRows, *, pinned: bool) -> None:
+        self.rows, self._pinned = rows, pinned
         self._thread: ThreadPoolExecutor | None = None
         self._expected: tuple[Tensor, Future[Tensor]] | None = None
 
@@ -43,7 +43,9 @@ class _Source:
         self._expected = indices, self._thread.submit(self._read, indices)
 
     def _read(self, indices: Tensor) -> Tensor:
-        return torch.from_numpy(self.rows[indices.cpu().numpy()])
+        images = torch.from_numpy(self.rows[indices.cpu().numpy()])
+        # From pinned memory, the copy to a GPU does not wait for what the GPU does.
+        return images.pin_memory() if self._pinned else images
 
 
 class StoredImages:
@@ -53,18 +55,19 @@ class StoredImages:
         self, source: ImageRows | _Source, device: torch.device | None = None, size: int | None = None
     ) -> None:
         """device: of what is read; size: side of the centre of images that is returned, all of them if None."""
-        self._source = _Source(source) if isinstance(source, ImageRows) else source
+        self.device = device or torch.device("cpu")
+        pinned = self.device.type == "cuda"
+        self._source = _Source(source, pinned=pinned) if isinstance(source, ImageRows) else source
         shape = self._source.rows.shape
         self._size = shape[-1] if size is None else size
         self.shape = torch.Size((*shape[:2], self._size, self._size))
-        self.device = device or torch.device("cpu")
 
     def __len__(self) -> int:
         return len(self._source.rows)
 
     def __getitem__(self, indices: Tensor) -> Tensor:
         """Return images, uint8 [B, channels, size, size]. indices: int64 [B]."""
-        return centre_of(self._source.read(indices), self._size).to(self.device)
+        return centre_of(self._source.read(indices).to(self.device, non_blocking=True), self._size)
 
     def expect(self, indices: Tensor) -> None:
         """Begin to read the images that will be asked for next, of these or of their centre."""

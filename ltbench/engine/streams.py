@@ -18,6 +18,8 @@ Stream = Callable[[str], Generator]
 
 _ON_CPU = frozenset({"order", "partner"})
 """Purposes of samplers, which run on the CPU; the others draw on the device."""
+_CHOICES = " choices"
+"""Ends the name of a stream of choices of the CPU, on a GPU."""
 
 
 def generator(seed: int, purpose: str, device: torch.device | str = "cpu") -> Generator:
@@ -35,8 +37,13 @@ class Streams:
     def __call__(self, purpose: str) -> Generator:
         """Return the generator of a purpose."""
         if purpose not in self._made:
-            self._made[purpose] = generator(self._seed, purpose, "cpu" if purpose in _ON_CPU else self._device)
+            on_cpu = purpose in _ON_CPU or purpose.endswith(_CHOICES)
+            self._made[purpose] = generator(self._seed, purpose, "cpu" if on_cpu else self._device)
         return self._made[purpose]
+
+    def choices(self, purpose: str) -> Generator:
+        """Return a generator on the CPU, for numbers on which Python decides: to read one from a GPU would wait for it."""
+        return self(purpose if self._device.type == "cpu" else purpose + _CHOICES)
 
     def state(self) -> dict[str, Tensor]:
         """Return the state of each stream that has been used."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,10 +28,11 @@ from ltbench.engine.objective import count_correct
 from ltbench.engine.optimizer import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
 from ltbench.engine.phase_changes import begin_phase, change_classifiers, fold_factors
 from ltbench.engine.probing import probed
-from ltbench.engine.schedule import learning_rates, moment, spans
+from ltbench.engine.schedule import learning_rates, moment, spans, steps_before_average
 from ltbench.engine.segment import Segment
 from ltbench.engine.slow_network import SlowNetwork
 from ltbench.engine.step import Step
+from ltbench.engine.stopwatch import Stopwatch, running
 from ltbench.engine.streams import generator
 from ltbench.engine.structure import Structure, classifiers_of, feature_width
 from ltbench.engine.subset import Subset
@@ -57,6 +58,8 @@ class Training:
         self.structure = Structure(spec, registry)
         self.recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
         self.device = device
+        self.precision: Callable[[], AbstractContextManager[object]] = partial(autocast, self.recipe.precision, device)
+        """Returns the context of a pass."""
         self.counts = subset.counts.to(device)
         self.segments = [Segment.of(segment, registry) for segment in spec["segments"]]
         # Segments with the same sampler share its order, so that an epoch continues across their boundary.
@@ -69,7 +72,8 @@ class Training:
             sampler: EpochOrder(
                 sampler, subset.labels, subset.counts, self.recipe.batch_size, spec["seed"], stream="partner_pool"
             )
-            for sampler in self._partner_samplers()
+            for sampler in dict.fromkeys([*(segment.partner for segment in self.segments), self.structure.second])
+            if sampler is not None
         }
         ends = [segment.until for segment in self.segments]
         self.spans = spans(self.recipe, ends, [order.batches_per_epoch for order in self.orders])
@@ -93,10 +97,14 @@ class Training:
         normalise = normaliser(self.model, subset.info, device)
         self.feed = Feed(subset, normalise, spec["seed"], device, self.memory)
         self.classify: Callable[[Tensor], Tensor] | None = None
-        """Returns the logits of features, in place of the classifier; see `HeadStack`."""
+        """Returns the logits of a batch, in place of network or classifier; see `NetworkStack` and `HeadStack`."""
+        self.give: Callable[[Tensor], None] | None = None
+        """Takes the images of a batch, whose logits `classify` returns when the walk goes on."""
+        self.graphs = device.type == "cuda"
+        """Whether to run networks as CUDA graphs."""
         self.curve = Curve(device)
         self.steps = self.samples = 0
-        self.seconds = 0.0
+        self.watch = Stopwatch()
 
     def run(self, after_step: Callable[[Training], None] = lambda _: None) -> None:
         """Run all steps that are not done yet.
@@ -104,16 +112,19 @@ class Training:
         after_step: called after each step but the last; it may store the state. Raises `JobFailed` if a loss or a
         weight is not finite.
         """
-        began = time.perf_counter()
-        total = sum(map(len, self.spans))
-        for _ in self.walk():
-            if self.steps < total:
-                after_step(self)
-        self.seconds += time.perf_counter() - began
+        with running(self.watch):
+            for _ in self.walk():
+                if self.steps < self.total_steps:
+                    after_step(self)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole training."""
+        return sum(map(len, self.spans))
 
     def walk(self) -> Iterator[None]:
-        """Do the steps that are not done yet, and yield after each. Raises as `run` does."""
-        if not sum(map(len, self.spans)):
+        """Do the steps that are not done yet, and yield after each, with `give` also within it. Raises as `run` does."""
+        if not self.total_steps:
             raise JobFailed("the training has no steps", where="recipe", fix="set more epochs or steps")
         if not self.steps and self.structure.looks_at_images:
             self._initialise()
@@ -173,11 +184,6 @@ class Training:
             share=None if self.structure.branches is None else self.structure.branches.share,
         )
 
-    def _partner_samplers(self) -> list[Sampler]:
-        """Return the samplers of second streams: of mixes, and of the branches."""
-        samplers = [*(segment.partner for segment in self.segments), self.structure.second]
-        return list(dict.fromkeys(sampler for sampler in samplers if sampler is not None))
-
     def _start_slow_network(self, number: int) -> None:
         """Begin the moving average that the auxiliary of a segment asks for, unless the segment before has it."""
         auxiliary = self.segments[number].auxiliary
@@ -189,15 +195,12 @@ class Training:
             self.slow.start_segment()
 
     def _slow_network(self, auxiliary: Auxiliary) -> SlowNetwork:
-        return SlowNetwork(self.network, self.structure.branches, self.memory, self._precision, auxiliary)
+        return SlowNetwork(self.network, self.structure.branches, self.memory, self.precision, auxiliary)
 
     def _optimizer(self) -> Optimizer:
         return make_optimizer(
             self.recipe, [*self.network.parameters(), *self.memory.own.parameters()], self.structure.rules
         )
-
-    def _precision(self) -> AbstractContextManager[object]:
-        return autocast(self.recipe.precision, self.device)
 
     def _networks(self) -> list[nn.Module]:
         """Return the network, and its moving average if the recipe has one."""
@@ -209,14 +212,16 @@ class Training:
         optimizer, feed = self.optimizer, self.feed
         told = Step.needs_features(segment)
         teacher = self.teacher if told else None
-        forward = Forward(self.network, self.structure.branches, self._precision, features=told, teacher=teacher)
-        before_average = self._steps_before_average(number)
+        forward = Forward(self.network, self.structure.branches, self.precision, features=told, teacher=teacher)
+        before_average = steps_before_average(self.segments[: number + 1], self.spans)
         usable = segment.has_fixed_images and self.slow is None and teacher is None
-        if self.structure.on_features:
+        if self.structure.on_features or self.classify is not None:
             forward.use_features(self.classify)
-        elif usable and (features := features_of(self.network, feed, self._precision)) is not None:
+        elif usable and (features := features_of(self.network, feed, self.precision)) is not None:
             feed.use_features(features)
             forward.use_features()
+        elif self.graphs and segment.update is None and not (segment.mix and segment.mix.where != "input"):
+            forward.use_graphs()
         work = Step(
             segment, forward, self.network, self.memory, self.counts, self.slow, summed_loss=self.recipe.summed_loss
         )
@@ -224,6 +229,9 @@ class Training:
         for step in range(start, span.last):
             now = moment(span, step, batches, restart=segment.restart)
             batch = feed.next(now)
+            if self.give is not None:
+                self.give(batch.images)
+                yield
             set_learning_rate(optimizer, rates[step - span.first])
             loss, logits, mixed = work.run(batch, now, optimizer)
             if self.average is not None:
@@ -243,13 +251,8 @@ class Training:
             if type(technique).probe is not Adaptive.probe:
                 stream = generator(stream_seed(self.seed, f"probe {following.step}"), technique.stage, self.device)
                 state = self.memory.state_of(technique)
-                found = probed(technique, self.network, self.feed, self._precision, state, following, stream)
+                found = probed(technique, self.network, self.feed, self.precision, state, following, stream)
                 self.memory.probe(technique, found)
-
-    def _steps_before_average(self, number: int) -> int:
-        """Return the number of steps before the segment with which the current average began."""
-        starts = [n for n, segment in enumerate(self.segments[: number + 1]) if segment.average == "restart"]
-        return sum(map(len, self.spans[: starts[-1]])) if starts else 0
 
     def _record_step(self, number: int, step: int, loss: Tensor, logits: Tensor, batch: Mixed, rate: float) -> None:
         """Record a finished step; raise `JobFailed` if its loss is not finite."""
@@ -284,12 +287,13 @@ class Training:
             "curve": self.curve.state(),
             "steps": self.steps,
             "samples": self.samples,
-            "seconds": self.seconds,
+            **self.watch.state(),
         }
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Continue from the state of a training that starts with the same segments."""
-        self.steps, self.samples, self.seconds = values["steps"], values["samples"], values["seconds"]
+        self.steps, self.samples = values["steps"], values["samples"]
+        self.watch.restore(values)
         ends = [sum(map(len, self.spans[: n + 1])) for n in range(len(self.spans))]
         # The current segment; at a boundary the one that ended, whose order the feed's state belongs to.
         number = next(n for n, end in enumerate(ends) if self.steps <= end)

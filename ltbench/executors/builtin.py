@@ -12,7 +12,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from ltbench.core.devices import AUTO, CPU, check_device
-from ltbench.errors import PluginError, UsageError
+from ltbench.errors import PluginError, UsageError, check_can_train
 from ltbench.executor import DEFAULTS, Context, Count, Executor, ExecutorOffer, Terms
 from ltbench.executors.dask_options import DaskOptions
 from ltbench.hookspecs import hookimpl
@@ -24,6 +24,7 @@ class InlineOffer(ExecutorOffer, frozen=True):
     name = "inline"
 
     def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
+        check_can_train("a run")
         from ltbench.executors.inline import Inline
 
         return Inline(context, terms)
@@ -36,6 +37,7 @@ class LocalOffer(ExecutorOffer, frozen=True):
     workers: Annotated[Count | None, Meta(description="number of processes; one per core by default")] = None
 
     def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
+        check_can_train("a run")
         from ltbench.executors.local import Local
 
         return Local(context, terms.with_workers(self.workers))
@@ -67,6 +69,7 @@ class DaskOffer(DaskOptions, frozen=True):
                     f"executor 'dask' needs the package {package}, which is not installed",
                     fix="pip install 'ltbench[dask]'",
                 )
+        check_can_train("a run")
         from ltbench.executors.dask import Dask
 
         return Dask(context, self, terms.with_workers(self.workers))

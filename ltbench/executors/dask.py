@@ -21,7 +21,7 @@ from distributed import Client, Future, KilledWorker
 from distributed.deploy.cluster import Cluster
 
 from ltbench.core.spec import Job
-from ltbench.errors import ClusterError, SchedulerLost, StoreError, WorkerRefused
+from ltbench.errors import ClusterError, SchedulerLost, StoreError, WorkerRefused, raised
 from ltbench.executor import Outcome, Terms
 from ltbench.executors import dask_cluster, dask_worker
 from ltbench.executors.remote import RemoteTasks, Task
@@ -36,6 +36,8 @@ _LOOK_SECONDS = 1.0
 """Seconds between requests to the scheduler for its workers."""
 _SILENCE_SECONDS = 60.0
 """Seconds that a connected scheduler may leave requests unanswered."""
+_PAUSE_SECONDS = 10.0
+"""Seconds between two waits for outcomes after which this process was stopped in between."""
 _CLOSE_SECONDS = 5.0
 _LOST = "was lost: it was killed, ran out of memory, or its machine became unreachable"
 
@@ -62,6 +64,7 @@ class Dask:
         """Workers that can take a job now."""
         self._last_usable = self._last_answer = 0.0
         """When a worker was last usable, and when the scheduler last answered."""
+        self._last_wait = time.monotonic()
 
     @property
     def slots(self) -> int:
@@ -73,15 +76,17 @@ class Dask:
     def _connected(self) -> Client:
         if self._client is None:
             _quiet()
-            address = self.options.scheduler
+            address, security = self.options.scheduler, None
             if address is None:
                 self._cluster = dask_cluster.start(
                     self.options, self._workers, self.context.store.root.resolve() / "logs" / "batch"
                 )
-                address = self._cluster.scheduler_address
+                address, security = self._cluster.scheduler_address, getattr(self._cluster, "security", None)
             try:
                 with without_interrupts():
-                    self._client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="ltbench")  # type: ignore[no-untyped-call]
+                    self._client = Client(
+                        address, security=security, timeout=_CONNECT_SECONDS, set_as_default=False, name="ltbench"
+                    )  # type: ignore[no-untyped-call]
             except (OSError, ValueError, TimeoutError) as error:
                 raise ClusterError(f"the Dask scheduler at {address} does not answer", why=str(error),
                                    fix="start it with: dask scheduler, and workers with: "
@@ -164,6 +169,7 @@ class Dask:
 
         Raises `SchedulerLost`, `WorkerRefused`, and `ClusterError` if there is no worker for too long.
         """
+        self._notice_pause()
         outcomes: list[Outcome] = []
         with contextlib.suppress(queue.Empty):
             outcomes += self._outcomes(*self._answers.get(timeout=timeout))
@@ -171,7 +177,16 @@ class Dask:
                 outcomes += self._outcomes(*self._answers.get_nowait())
         if not outcomes and self._running:
             self._check()
+            for running in self._running.values():
+                self._remote.kill_over_limits(running.task)
         return outcomes
+
+    def _notice_pause(self) -> None:
+        """Count no time in which this process was stopped, as by Ctrl-Z: nobody asked, so nobody can have answered."""
+        now = time.monotonic()
+        if now - self._last_wait > _PAUSE_SECONDS:
+            self._last_answer = self._last_usable = now
+        self._last_wait = now
 
     def _outcomes(self, running: _Running, answer: dask_worker.Answer | BaseException) -> list[Outcome]:
         task = running.task
@@ -189,8 +204,8 @@ class Dask:
             return self._remote.not_started(task, f"was lost in transit: {answer}")
         if isinstance(answer, BaseException):
             raise WorkerRefused("a worker could not read its task",
-                                why=f"{type(answer).__name__}: {answer}",
-                                fix="install this version of ltbench[dask] on all workers") from answer  # fmt: skip
+                                why=raised(answer),
+                                fix="install this version of ltbench[train,dask] on all workers") from answer  # fmt: skip
         if "refused" in answer:
             what, where, why, fix = answer["refused"]
             raise WorkerRefused(what, where=where, why=why, fix=fix)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,12 @@ from typing import Any
 import dask
 from distributed.deploy.cluster import Cluster
 from distributed.deploy.spec import SpecCluster
+from distributed.security import Security
 
 from ltbench.core.folders import cores
 from ltbench.errors import ClusterError, PluginError
 from ltbench.executors.dask_options import DaskOptions
-from ltbench.executors.worker_process import ENVIRONMENT, starting_workers
+from ltbench.executors.worker_process import ENVIRONMENT, check_can_share_locks, starting_workers
 
 CONFIG: dict[str, Any] = {
     "distributed.scheduler.allowed-failures": 0,  # the runner decides about retries
@@ -42,6 +46,8 @@ def resources(options: DaskOptions) -> dict[str, float]:
 def start(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
     """Start a scheduler in this process, or for Kubernetes in a pod, and the workers requested by the options.
 
+    Without Kubernetes all connections are encrypted, and both sides have to show a certificate that is made here and ends with
+    the cluster: whoever could connect to a worker could run code as its user.
     logs: the folder of the output of batch jobs unless the options name one.
     Raises `ClusterError` if they cannot be started, and `PluginError` if a package is missing.
     """
@@ -65,12 +71,14 @@ def start(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
 def _local(options: DaskOptions, workers: int | None) -> Cluster:
     from distributed import LocalCluster
 
+    check_can_share_locks()
     return LocalCluster(  # type: ignore[no-untyped-call]
         n_workers=workers or max(1, cores() // (options.cores or 1)),
         threads_per_worker=1,
         host=None if options.interface else "127.0.0.1",
         interface=options.interface,
         dashboard_address=_NO_DASHBOARD,
+        security=Security.temporary(),  # type: ignore[no-untyped-call]
         memory_limit=options.memory or 0,
         resources=resources(options) or None,
     )
@@ -87,6 +95,9 @@ def _batch(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
     }
     kind, own = kinds[options.kind]
     offered = ",".join(f"{name}={value:g}" for name, value in resources(options).items())
+    shared = Path(options.logs or logs).absolute()
+    shared.mkdir(parents=True, exist_ok=True)
+    secrets = Path(tempfile.mkdtemp(prefix="tls-", dir=shared))  # which nobody else may enter
     cluster = getattr(dask_jobqueue, kind)(
         **{key: value for key, value in own.items() if value is not None},
         queue=options.queue,
@@ -96,7 +107,8 @@ def _batch(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
         memory=options.memory,
         interface=options.interface,
         python=options.python,
-        log_directory=options.logs or str(logs),
+        log_directory=str(shared),
+        security=_in_files(secrets),
         job_name="ltbench",
         job_extra_directives=list(options.directives),
         job_script_prologue=[*exports(), *options.prologue],
@@ -104,6 +116,7 @@ def _batch(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
         scheduler_options={"dashboard_address": _NO_DASHBOARD},
     )
     assert isinstance(cluster, SpecCluster)
+    weakref.finalize(cluster, shutil.rmtree, secrets, ignore_errors=True)
     try:
         # Submitted here and not in the background, so that errors of the batch system are raised.
         while len(cluster.worker_spec) < (workers or 1):
@@ -114,6 +127,18 @@ def _batch(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
         cluster.close()
         raise
     return cluster
+
+
+def _in_files(folder: Path) -> Security:
+    """Return new credentials as files in a folder, which the workers of batch jobs read."""
+    made = Security.temporary()  # type: ignore[no-untyped-call]
+    paths = {}
+    for role in ("scheduler", "worker", "client"):
+        for kind in ("key", "cert"):
+            path = folder / f"{kind}.pem"
+            path.write_text(getattr(made, f"tls_{role}_{kind}"), encoding="ascii")
+            paths[f"tls_{role}_{kind}"] = str(path)
+    return Security(require_encryption=True, tls_ca_file=paths["tls_worker_cert"], **paths)  # type: ignore[no-untyped-call]
 
 
 def keep(cluster: Cluster) -> None:

@@ -47,7 +47,7 @@ class DaskOptions(ExecutorOffer, frozen=True):
     python: Annotated[str | None, Meta(description="Python executable of the workers; this one by default")] = None
     logs: Annotated[str | None, Meta(description="folder for the output of batch jobs; in the store by default")] = None
     interface: Annotated[str | None, Meta(description="network interface of scheduler and workers")] = None
-    image: Annotated[str | None, Meta(description="container image with ltbench[dask]")] = None
+    image: Annotated[str | None, Meta(description="container image with ltbench[train,dask]")] = None
     namespace: Annotated[str | None, Meta(description="Kubernetes namespace")] = None
     volumes: Annotated[tuple[Volume, ...], Meta(description="volume claims mounted by every pod, claim:/path")] = ()
     wait: Annotated[float, Meta(gt=0, description="end the run after this many seconds without any worker")] = 3600.0

@@ -70,9 +70,13 @@ class Output:
             atomic_files.remove(self.path)
 
     def clear(self) -> None:
-        """Discard the output so far."""
-        if self._file is not None and self._size():
-            with contextlib.suppress(OSError):
+        """Discard the output so far, and redirect again what a job may have closed or redirected."""
+        if self._file is None:
+            return
+        with contextlib.suppress(OSError):
+            for number in (1, 2):
+                os.dup2(self._file, number)
+            if self._size():
                 os.ftruncate(self._file, 0)
 
     def text(self) -> str:
@@ -89,4 +93,6 @@ class Output:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):  # a plugin may have replaced or closed them
                 stream.flush()
-        return 0 if self._file is None else os.fstat(self._file).st_size
+        with contextlib.suppress(OSError):  # or its descriptor
+            return 0 if self._file is None else os.fstat(self._file).st_size
+        return 0

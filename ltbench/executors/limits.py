@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from ltbench.core.units import size_text
 from ltbench.errors import UsageError
@@ -51,11 +52,18 @@ def enforced(limits: Terms) -> Iterator[Callable[[], None]]:
 def exceeded(last_words: str, limits: Terms) -> str:
     """Return how a dead worker exceeded its limits; empty if it died of another cause."""
     for line in last_words.splitlines():
-        if line.startswith("Timeout (") and limits.timeout is not None:
-            return f"took more than {limits.timeout:g} s"
+        if line.startswith("Timeout ("):
+            return time_exceeded(float("inf"), limits)
         if line.startswith(_PREFIX):
             return line.removeprefix(_PREFIX)
     return ""
+
+
+def time_exceeded(seconds: float, limits: Terms) -> str:
+    """Return how a job that takes so long exceeds the time limit; empty if it does not."""
+    if limits.timeout is None or seconds <= limits.timeout:
+        return ""
+    return f"took more than {limits.timeout:g} s"
 
 
 def memory_exceeded(pid: int, limits: Terms) -> str:
@@ -78,5 +86,10 @@ def resident(pid: int) -> int | None:
 def _watch_memory(limits: Terms, ended: threading.Event) -> None:
     while not ended.wait(_LOOK_SECONDS):
         if (excess := memory_exceeded(os.getpid(), limits)) and not ended.is_set():
-            os.write(_STDERR, f"{_PREFIX}{excess}\n".encode())
-            os._exit(1)
+            end_process(excess)
+
+
+def end_process(why: str) -> NoReturn:
+    """End this worker at once; the command reads why in its output. why: such as `used too much`."""
+    os.write(_STDERR, f"{_PREFIX}{' '.join(why.split())}\n".encode(errors="replace"))
+    os._exit(1)

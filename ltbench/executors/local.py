@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import queue
 import signal
-import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
@@ -25,25 +24,24 @@ from ltbench.core.spec import Job
 from ltbench.executor import DEFAULTS, Outcome, Terms
 from ltbench.executors.local_slot import Slot, kill_all
 from ltbench.executors.remote import RemoteTasks, Task
+from ltbench.executors.worker_process import check_can_share_locks
 
 if TYPE_CHECKING:
     from ltbench.executor import Context
-
-_ORPHAN_SECONDS = 3.0
-"""Seconds that the pool may take to report the death of a worker."""
 
 
 class _Running(msgspec.Struct, eq=False):
     task: Task
     slot: Slot
     future: Future[list[Outcome]]
-    orphan_since: float | None = None
 
 
 class Local:
     """Runs tasks in worker processes, one per core or GPU by default."""
 
     def __init__(self, context: Context, terms: Terms = DEFAULTS) -> None:
+        """Raise `UsageError` if worker processes cannot be started here, or a limit cannot be enforced."""
+        check_can_share_locks()
         self._remote = RemoteTasks(context, terms)
         self._slots = [Slot(device) for device in slots_on(context.devices, terms.workers, terms.per_gpu)]
         self._waiting: deque[Sequence[Job]] = deque()
@@ -97,7 +95,7 @@ class Local:
         except ProcessExpired as error:
             return self._died(running, _cause_of_death(error.exitcode))
         except (BrokenProcessPool, CancelledError):
-            return self._died(running, "died during its start")
+            return self._broken(running)
         except Exception as error:  # noqa: BLE001 - a plugin may raise whatever it likes as it is loaded
             self._running.discard(running)
             return self._remote.after_error(running.task, error)
@@ -112,20 +110,15 @@ class Local:
         for running in list(self._running):
             if running.future.done():
                 continue  # it has just been reported
-            self._remote.kill_over_memory(running.task)
+            self._remote.kill_over_limits(running.task)
             if running.slot.is_broken():
-                outcomes += self._died(running, "died during its start")  # usually before the pool sent the task
-            elif self._is_orphan(running):
-                # The pool assumes that a worker with exit code 0 had nothing to do.
-                outcomes += self._died(running, "ended in the middle of a job")
+                outcomes += self._broken(running)  # usually before the pool sent the task
         return outcomes
 
-    def _is_orphan(self, running: _Running) -> bool:
-        if not self._remote.is_orphan(running.task):
-            running.orphan_since = None
-            return False
-        running.orphan_since = running.orphan_since or time.monotonic()
-        return time.monotonic() - running.orphan_since > _ORPHAN_SECONDS
+    def _broken(self, running: _Running) -> list[Outcome]:
+        # The pool assumes that a worker with exit code 0 had nothing to do.
+        started = self._remote.is_orphan(running.task)
+        return self._died(running, "ended in the middle of a job" if started else "died during its start")
 
     def _died(self, running: _Running, how: str) -> list[Outcome]:
         self._running.discard(running)

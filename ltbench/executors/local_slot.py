@@ -10,15 +10,34 @@ import multiprocessing
 import os
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import SpawnProcess
+from typing import Any
 
 from pebble import ProcessPool
 
+from ltbench.core.spawning import Spawning
 from ltbench.executor import Outcome
 from ltbench.executors.remote import run_task
 from ltbench.executors.worker_process import start_worker, starting_workers
 
 _WORKER = "pebble_pool_worker"
 """Pebble's name of its worker processes."""
+
+
+class _OneProcess(Spawning):
+    """Refuses to make a second process.
+
+    Pebble starts a replacement as soon as a worker has died: with the environment of that moment, and in a pool that is about
+    to be ended, where it fails with a traceback if it is just opening the locks that the pool removes.
+    """
+
+    _made = False
+
+    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802 - as there
+        if self._made:
+            raise OSError("a pool has one worker, which has ended")
+        self._made = True
+        return Spawning.Process(*args, **kwargs)
 
 
 class Slot:
@@ -48,7 +67,7 @@ class Slot:
             self._pool.stop()  # type: ignore[no-untyped-call]
 
     def end(self) -> None:
-        """End the worker, even during a task, and any replacement that pebble has started."""
+        """End the worker, even during a task."""
         self.close()
         pool, self._pool = self._pool, None
         if pool is not None:
@@ -58,8 +77,9 @@ class Slot:
         if self._pool is not None and not self._pool.active:
             self.end()
         if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPool(max_workers=1, initializer=start_worker, initargs=(os.getpid(),), context=context)
+            self._pool = ProcessPool(
+                max_workers=1, initializer=start_worker, initargs=(os.getpid(),), context=_OneProcess()
+            )
             with starting_workers():
                 _ = self._pool.active  # this access starts the worker
         return self._pool

@@ -13,14 +13,17 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ltbench.core import atomic_files
 from ltbench.core.process_state import Change, ProcessState, forget_calls, written
 from ltbench.core.signals import is_request_to_stop
 from ltbench.core.spec import Job, label_of, techniques_in
-from ltbench.core.tracebacks import traceback_text
-from ltbench.errors import JobFailed, LtbenchError, StateChanged, StoreError
+from ltbench.core.tracebacks import traceback_of, traceback_text
+from ltbench.errors import JobFailed, LtbenchError, StateChanged, StoreError, class_name, message_of, raised
 from ltbench.executor import WORK, Outcome, Work
 from ltbench.executors.execute import execute_together
+from ltbench.records.record import failure as record_failure
 from ltbench.store.training_states import remove_states
 
 if TYPE_CHECKING:
@@ -63,6 +66,12 @@ def warm_up(device: str) -> None:
         pass
 
 
+def warm_up_for(jobs: Sequence[Job], context: Context, work: Work) -> None:
+    """Import what the jobs need: before they begin, so that it counts as time of none."""
+    if any(job.kind != "cell" for job in jobs) and inspect.unwrap(work) is resolve(WORK):
+        warm_up(context.device)
+
+
 @functools.cache
 def one_thread() -> None:
     """Limit torch to one thread, before its first parallel region: numbers must not depend on the core count."""
@@ -79,6 +88,7 @@ def perform(jobs: Sequence[Job], context: Context, work: Work) -> Iterator[Outco
     A job is skipped if a parent in the task failed. All remaining jobs are skipped if the disk is full or a technique
     has changed the state of the process. Neighbours of one stack run together.
     """
+    warm_up_for(jobs, context, work)
     unsuccessful: set[str] = set()
     stopped = False
     for together, neighbours in itertools.groupby(jobs, key=lambda job: job.together):
@@ -120,8 +130,7 @@ def _perform_together(jobs: Sequence[Job], context: Context) -> list[Outcome]:
                 outcomes[job.key] = Outcome(key=job.key, status="found")
             else:
                 mine.append(job)
-        warm_up(context.device)
-        state = ProcessState(generators=True)
+        state = ProcessState(of_job=True)
         forget_calls()
         failed: dict[str, Exception] = {}
         broken = False
@@ -160,8 +169,6 @@ def _perform(job: Job, context: Context, work: Work) -> Outcome:
         with lease:
             if finished(job, store):
                 return Outcome(key=job.key, status="found")
-            if job.kind != "cell" and inspect.unwrap(work) is resolve(WORK):
-                warm_up(context.device)
             with guard:
                 work(job, context)
             if not stored(job, store):
@@ -174,8 +181,8 @@ def _perform(job: Job, context: Context, work: Work) -> Outcome:
             status="failed",
             error=described(error, job, context.registry),
             seconds=time.perf_counter() - started,
-            store_error=error if isinstance(error, StoreError) else None,
-            changed=bool(guard.changes) or isinstance(error, StateChanged),
+            store_error=_of_store(error, context.registry),
+            changed=bool(guard.changes) or issubclass(type(error), StateChanged),
             left=guard.left,
         )
     return Outcome(key=job.key, status="done", seconds=time.perf_counter() - started)
@@ -196,41 +203,55 @@ class _StateGuard:
     def __enter__(self) -> None:
         forget_calls()
         self.before = self.context.store.record(self.job.key) if self.job.renew else None
-        self.state = ProcessState(generators=True)
+        self.state = ProcessState(of_job=True)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.changes, left = self.state.restore()
         self.left = written(left)
         if not self.changes:
             return
-        # Discard a result from a changed state, but keep an earlier record.
-        if self.before is None:
-            self.context.store.discard(self.job.key)
-        else:
-            self.context.store.put_record(self.before)
+        # Discard a result from a changed state, but keep an earlier record. A failure is none: the command has noted it, which
+        # takes this worker for dead if a technique has closed its connections.
+        store = self.context.store
+        if self.before is not None:
+            store.put_record(self.before)
+        elif (store.record(self.job.key) or {}).get("status") != "failed":
+            store.discard(self.job.key)
         remove_states(self.job.key, self.context.store)
-        if error is None:
+        if error is None or self._may_come_of_a_change(error):
             names = ", ".join(dict.fromkeys(map(label_of, techniques_in([self.job.spec, self.job.extra]))))
             who = f"one of the techniques of this {self.job.kind} ({names})" if names else f"the {self.job.kind}"
-            raise StateChanged.by(who, written(self.changes), left=self.left)
+            who += " or of its metrics" * (self.job.kind == "cell")
+            raise StateChanged.by(who, written(self.changes), left=self.left) from error
+
+    def _may_come_of_a_change(self, error: BaseException) -> bool:
+        """Whether an error is neither what a technique or ltbench says, nor a request to stop."""
+        is_said = issubclass(type(error), LtbenchError) or blamed(error, self.context.registry) is not None
+        return not is_said and not is_request_to_stop(error)
+
+
+def _of_store(error: BaseException, registry: Techniques) -> StoreError | None:
+    """Return the error if the store raised it, and not a technique."""
+    return error if type(error) is StoreError and blamed(error, registry) is None else None
 
 
 def described(error: BaseException, job: Job, registry: Techniques | None) -> dict[str, Any]:
     """Return an error in the form of a record: type, message, job, and the traceback as log."""
-    message = str(error)
-    if not isinstance(error, LtbenchError):
-        text = f"{type(error).__name__}: {message}" if message else type(error).__name__
-        entry = blamed(error, registry)
-        message = f"the {job.kind} raised {text}"
-        if entry is not None:
-            technique = entry.technique
-            message = f"{technique.stage} '{technique.name}' of {entry.distribution} {entry.version} raised {text}"
-    return failure(type(error).__name__, message, job.key, traceback_text(error))
+    # Its type, here and below: a technique may raise an exception whose `__class__` raises.
+    if issubclass(type(error), LtbenchError):
+        message = message_of(error)
+    elif entry := blamed(error, registry):
+        technique = entry.technique
+        message = f"{technique.stage} '{technique.name}' of {entry.distribution} {entry.version} raised {raised(error)}"
+    else:
+        message = f"the {job.kind} raised {raised(error)}"
+    return failure(class_name(error), message, job.key, traceback_text(error))
 
 
 def failure(kind: str, message: str, job: str, log: str) -> dict[str, Any]:
-    """Return an error in the form of a record."""
-    return {"type": kind, "message": message, "job": job, "log": log}
+    """Return an error in the form of a record, of texts of any length and with any characters."""
+    made: dict[str, Any] = msgspec.to_builtins(record_failure(type=kind, message=message, job=job, log=log))
+    return made
 
 
 def blamed(error: BaseException, registry: Techniques | None) -> Entry | None:
@@ -240,7 +261,7 @@ def blamed(error: BaseException, registry: Techniques | None) -> Entry | None:
     plugins: dict[str, Entry] = {}
     for entry in registry.entries.values():
         plugins.setdefault(entry.technique.__module__, entry)
-    for frame in reversed([frame for frame, _ in traceback.walk_tb(error.__traceback__)]):
+    for frame in reversed([frame for frame, _ in traceback.walk_tb(traceback_of(error))]):
         module = str(frame.f_globals.get("__name__", ""))
         if module in plugins:
             return plugins[module]

@@ -13,6 +13,7 @@ import faulthandler
 import os
 import pickle
 import signal
+import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -23,22 +24,26 @@ import msgspec
 
 from ltbench.core.plugins import PluginOrigin
 from ltbench.core.process_state import ProcessState
+from ltbench.core.python_state import has_lost_channels, watch_channels
 from ltbench.core.spec import Job
 from ltbench.core.tracebacks import without_machine
 from ltbench.errors import ClusterError, StoreError, WorkerRefused
 from ltbench.executor import TASK_LEASE, Context, Outcome, Terms, Work
 from ltbench.executors.job_output import Output, last_words, output_path, remove_outputs
-from ltbench.executors.limits import check_enforceable, enforced, exceeded, memory_exceeded
-from ltbench.executors.perform import described, failure, finished, perform, prepared
+from ltbench.executors.limits import check_enforceable, end_process, enforced, exceeded, memory_exceeded, time_exceeded
+from ltbench.executors.perform import described, failure, finished, perform, prepared, warm_up_for
 from ltbench.executors.version_check import Versions, greet, versions
 from ltbench.registry.registry import Registry
 from ltbench.registry.source_digest import source_digest
+from ltbench.store.leases import Owner
 from ltbench.store.store import Store
 
 _left = ""
 """Changes of this process by a technique that cannot be undone; no further task runs here."""
 _UNSTARTED = 10
 """How often the jobs of a task may be returned because no worker lived long enough to start it."""
+_TIMEOUT_SLACK = 5.0
+"""Seconds that a worker may take to end itself after the time limit, with the traceback of where it hung."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +54,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     jobs: Sequence[Job]
     message: bytes
     """The message to a worker, for `run_task`."""
+    packed_at: float
+    """By the clock of `time.monotonic`."""
 
 
 class RemoteTasks:
@@ -70,13 +77,16 @@ class RemoteTasks:
                     data_root=context.data_root.resolve(),
                     device=device,
                     work=work,
+                    watched=context.watched,
                 )
             )
             for device in context.devices
         }
         self._unstarted: Counter[str] = Counter()
         self._killed: dict[str, str] = {}
-        """Messages for workers that were killed for their memory, by task."""
+        """Messages for workers that were killed for a limit, by task."""
+        self._seen: dict[str, tuple[str, float]] = {}
+        """Tasks that take longer than a job may: the job that runs, and since when it is known to."""
 
     def pack(self, jobs: Sequence[Job], device: str = "") -> Task:
         """Return the jobs as a task to send. device: of the worker; by default the first one."""
@@ -84,7 +94,7 @@ class RemoteTasks:
         # The inner part is read after the versions were compared, because its format may differ between versions.
         packed = pickle.dumps((self._setups[device or self._context.device], list(jobs), self._limits))
         message = pickle.dumps((name, versions(jobs, self._context.registry), packed))
-        return Task(name=name, jobs=jobs, message=message)
+        return Task(name=name, jobs=jobs, message=message, packed_at=time.monotonic())
 
     def after_death(self, task: Task, how: str) -> list[Outcome]:
         """Return the outcomes of a task whose worker died: `died` for the job that was running.
@@ -98,7 +108,7 @@ class RemoteTasks:
             return self.not_started(task, f"was sent to a worker that {how}")
         store.leases.path(task.name).unlink(missing_ok=True)
         left = [job for job in task.jobs if not finished(job, store)]
-        running = [job for job in left if (owner := store.leases.owner(job.key)) and owner.is_same_process(worker)]
+        running = [job for job in left if self._runs(job, worker)]
         # Without a lease on a job, it died just before the next one.
         guilty = next(iter(running or left), None)
         log = last_words(store, worker.host, worker.pid)
@@ -139,17 +149,31 @@ class RemoteTasks:
             )
         return [Outcome(key=job.key, status="skipped") for job in task.jobs]
 
-    def kill_over_memory(self, task: Task) -> None:
-        """Kill the worker of a task if it is on this machine and exceeds the memory limit.
+    def kill_over_limits(self, task: Task) -> None:
+        """Kill the worker of a task if it is on this machine and exceeds a limit.
 
-        Workers also monitor themselves, but not while code holds Python's global lock.
+        Workers also monitor themselves, but not their memory while code holds Python's global lock, and nothing while they
+        are stopped.
         """
-        worker = self._context.store.leases.owner(task.name) if self._limits.memory else None
+        limits, now = self._limits, time.monotonic()
+        late = limits.timeout is not None and now - task.packed_at > limits.timeout
+        worker = self._context.store.leases.owner(task.name) if limits.memory or late else None
         if worker is None or not worker.is_here() or worker.is_dead():
             return
-        if excess := memory_exceeded(worker.pid, self._limits):
+        excess = memory_exceeded(worker.pid, limits)
+        if not excess and late:
+            job = next((job.key for job in task.jobs if self._runs(job, worker)), "")
+            if self._seen.get(task.name, ("", 0.0))[0] != job:
+                self._seen[task.name] = job, now
+            elif job and time_exceeded(now - self._seen[task.name][1] - _TIMEOUT_SLACK, limits):
+                excess = time_exceeded(now - self._seen[task.name][1], limits)
+        if excess:
             self._killed[task.name] = excess
             os.kill(worker.pid, signal.SIGKILL)
+
+    def _runs(self, job: Job, worker: Owner) -> bool:
+        owner = self._context.store.leases.owner(job.key)
+        return owner is not None and owner.is_same_process(worker)
 
     def is_orphan(self, task: Task) -> bool:
         """Whether the worker that started the task is known to be dead. This is only known on this machine."""
@@ -175,18 +199,25 @@ def run_task(message: bytes, where: str = "") -> list[Outcome]:
     greet(command_versions, None, where=where)
     setup, jobs, limits = pickle.loads(packed)  # noqa: S301 - as above
     store = _opened(setup).store
+    watch_channels()
     # An existing lease is never taken over, even if it is old, because its task has been started.
     lease = None if store.leases.owner(name) else store.leases.acquire(name)
     if lease is None:
         return []
     with lease, Output(output_path(store, os.getpid())) as output:
         context, work = _checked_setup(setup, command_versions, where)
+        warm_up_for(jobs, context, work)
         with enforced(limits) as begin:
             outcomes = []
             output.clear()
             steps = perform(jobs, context, work)
             begin()
             for outcome in steps:
+                if outcome.left and has_lost_channels():
+                    # No outcome can be sent any more. The leases say that the task has been started, and which job is to blame:
+                    # one that failed before it would be taken for it.
+                    store.leases.acquire(outcome.key)
+                    end_process(f"had to end: {outcome.error['message'] if outcome.error else outcome.left}")
                 outcomes.append(outcome)
                 _left = _left or outcome.left
                 log = output.text() + (outcome.error["log"] if outcome.error else "")
@@ -205,6 +236,7 @@ class _Setup(msgspec.Struct, frozen=True, kw_only=True):
     data_root: Path
     device: str
     work: str
+    watched: bool
 
 
 @lru_cache(maxsize=2)
@@ -221,8 +253,10 @@ def _loaded(packed: bytes) -> tuple[Context, Work]:
     registry = Registry.load(setup.origin)
     for entry in registry.entries.values():
         source_digest(entry.technique)  # now, before the file can change
-    ProcessState(generators=True)  # the first call imports, which should not count as time of a job
-    context = Context(store=setup.store, registry=registry, data_root=setup.data_root, devices=(setup.device,))
+    ProcessState(of_job=True)  # the first call imports, which should not count as time of a job
+    context = Context(
+        store=setup.store, registry=registry, data_root=setup.data_root, devices=(setup.device,), watched=setup.watched
+    )
     return context, prepared(setup.work)
 
 

@@ -17,7 +17,7 @@ from ltbench.executor import Techniques
 from ltbench.version import __version__
 
 Versions = Mapping[str, Sequence[str]]
-"""For ltbench, and for each technique by name: distribution, version, digest of the source."""
+"""For ltbench, and for each technique by distribution and name: distribution, version, digest of the source."""
 _OWN = "the harness"
 
 
@@ -36,7 +36,7 @@ def versions(jobs: Iterable[Job], registry: Techniques) -> dict[str, list[str]]:
     """Return the versions of ltbench here and of every technique that the jobs use."""
     names: set[str] = set()
     for job in jobs:
-        names.update(spec["name"] for spec in techniques_in([job.spec, job.extra]))
+        names.update(f"{spec['distribution']}/{spec['name']}" for spec in techniques_in([job.spec, job.extra]))
         if job.kind == "cell":
             names.update(registry.of("metric"))
     return _own_versions(sorted(names), registry)
@@ -50,7 +50,7 @@ def greet(command: Versions, registry: Techniques | None, *, where: str) -> None
     """
     for name, version in _own_versions(command, registry).items():
         if version != list(command.get(name, [])):
-            what = "ltbench" if name == _OWN else f"technique '{name}'"
+            what = "ltbench" if name == _OWN else f"technique '{name.rpartition('/')[2]}'"
             raise WorkerRefused(
                 f"a worker has another version of {what} than the command",
                 where=where,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import threading
 import time
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
+
+from ltbench.errors import UsageError
 
 # Results must not depend on the number of cores, and processes with one thread each use a machine best.
 ENVIRONMENT = {
@@ -22,6 +25,18 @@ ENVIRONMENT = {
     "MALLOC_TOP_PAD_": str(256 << 20),
 }
 _WATCH_SECONDS = 0.5
+
+
+def check_can_share_locks() -> None:
+    """Raise `UsageError` if processes here cannot share locks, without which no worker starts."""
+    try:
+        multiprocessing.get_context("spawn").Lock()
+    except OSError as error:
+        raise UsageError(
+            "worker processes cannot be started here",
+            why=f"they share locks through /dev/shm, which cannot be used: {os.strerror(error.errno or 0)}",
+            fix="make /dev/shm a tmpfs that this user may write, or use --executor inline",
+        ) from error
 
 
 @contextlib.contextmanager
@@ -59,10 +74,15 @@ def start_worker(parent: int) -> None:
     for number in (1, 2):
         os.dup2(null, number)
     os.close(null)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with(parent)
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
+    """End this process as soon as its parent is gone."""
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)
     os._exit(1)

@@ -9,8 +9,8 @@ Every image becomes 8-bit grey or RGB, upright and opaque, a square by one of th
   or white.
 - Colour profiles are ignored; CMYK is converted by taking the complement.
 - With `fast`, it is resized by torch instead of Pillow, to pixels that differ by at most 2 of 255 (0.005 on average), and told from
-  others by the bytes of its file. That doubles the photos per second. Decoding is not worth another library: simplejpeg and
-  torchvision return the same pixels a sixth faster.
+  others by the bytes of its file. That doubles the photos per second. Decoding is not worth another library: simplejpeg,
+  torchcodec and torchvision return the same pixels a sixth faster.
 
 A file that cannot be read by these rules is refused, with the reason. This module does not need torch.
 """
@@ -185,6 +185,8 @@ def _read(source: Path | Callable[[], bytes] | Image, rules: Rules, found: Readi
             # Pillow keeps only the upper byte of 16-bit colour, but all bits of 16-bit grey.
             deep_colour = ";16" in str(getattr(opened, "tile", "")) and not is_number(opened.mode)
             found.width, found.height = opened.size
+            if not opened.width * opened.height:
+                raise Refused("it has no pixels", "remove it")
             found.colour = "16-bit colour" if deep_colour else _colour(opened)
             if deep_colour and rules.white:
                 raise Refused(

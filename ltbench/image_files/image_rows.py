@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ class _File:
         self.path = path
         self.handle = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
 
-    def __del__(self) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:  # at the end of Python, `os` may be gone
         if hasattr(self, "handle"):
-            os.close(self.handle)
+            close(self.handle)
 
     def read(self, into: memoryview, start: int) -> None:
         """Fill a buffer from a place in the file. Raises `OSError` if the file is too short."""

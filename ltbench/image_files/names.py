@@ -14,11 +14,17 @@ _OF_THE_SYSTEM = {
 _LISTED = 5
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NO_UNICODE = re.compile("[\ud800-\udfff]")
 
 
 def plain(name: str) -> str:
     """Return a file name as text in Unicode form NFC, with other bytes and control characters escaped."""
     return unicodedata.normalize("NFC", _NO_TEXT.sub(_escaped, name))
+
+
+def encodable(name: str) -> str:
+    """Return a file name as programs find the file by it: only bytes that are no UTF-8 are escaped."""
+    return _NO_UNICODE.sub(_escaped, name)
 
 
 def _escaped(match: re.Match[str]) -> str:

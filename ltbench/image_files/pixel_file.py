@@ -20,10 +20,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ltbench.image_files.decode import Reading
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+_FLUSHED = 1 << 27
+"""Bytes of pixels after which they are sent to the disk."""
 
 
 class _Head(msgspec.Struct, frozen=True, tag="head"):
@@ -78,6 +87,8 @@ class PixelFile:
         self._index = folder / "index.jsonl"
         self._image = prod(shape)
         """Bytes of an image"""
+        self._unwritten = 0
+        """Bytes of pixels that may still be on their way to the disk"""
 
     @property
     def generation(self) -> str:
@@ -184,6 +195,12 @@ class PixelFile:
         """Note a chunk whose pixels are written. Only within `adding`."""
         with self._index.open("ab") as file:
             file.write(msgspec.json.encode(chunk) + b"\n")
+        self._unwritten += len(chunk.versions) * self._image
+        if self._unwritten > _FLUSHED:
+            # While others read the next images; all at the end, nobody would.
+            with self.pixels.open("rb") as pixels:
+                os.fsync(pixels.fileno())
+            self._unwritten = 0
 
     def stamp(self) -> None:
         """Note that the pixels are as they should be. Only within `adding`."""
@@ -215,14 +232,14 @@ class PixelFile:
                     yield decoder.decode(line)
 
 
-def write_rows(pixels: Path, start: int, images: Sequence[bytes]) -> str:
-    """Write images at their rows, the first of which is `start`; return their digest. Raises `OSError`."""
-    content = b"".join(images)
+def write_rows(pixels: Path, start: int, images: npt.NDArray[np.uint8]) -> str:
+    """Write images, uint8 [N, ...], at their rows, the first of which is `start`; return their digest. Raises `OSError`."""
+    content = images.reshape(-1).data
     handle = os.open(pixels, os.O_WRONLY)
     try:
-        done, offset = 0, start * len(images[0])
+        done, offset = 0, start * images[0].nbytes
         while done < len(content):
-            done += os.pwrite(handle, memoryview(content)[done:], offset + done)
+            done += os.pwrite(handle, content[done:], offset + done)
     finally:
         os.close(handle)
     return digest_of(content)

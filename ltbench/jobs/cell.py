@@ -1,11 +1,11 @@
-"""Derives the record of a cell from stored logits: posthoc, merge of views, merge of members, metrics."""
+"""Derives the record of a cell from stored logits."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -18,18 +18,16 @@ from ltbench.jobs.evidence import Needed
 from ltbench.jobs.held_out import divided_counts
 from ltbench.jobs.metrics import MetricResults, by_split, compute_metrics, record_fields
 from ltbench.jobs.missing_metrics import installed_metrics, missing_metrics
-from ltbench.jobs.plugin_calls import merge_checked
-from ltbench.jobs.posthoc import adjusted_logits, branch_weights, merged_branches
-from ltbench.jobs.prediction_file import read_prediction
+from ltbench.jobs.probabilities import Labelled, Member, predictions
 from ltbench.jobs.renewed_record import with_missing_metrics, without_missing_metrics
 from ltbench.records.curves import thinned
 from ltbench.records.from_store import valid_record
 from ltbench.records.record import Provenance, Record, failure, seal, validate
-from ltbench.stages import STAGES, Branches, Dataset, Ensemble, Posthoc, Profile, View
+from ltbench.stages import STAGES, Branches, Dataset, Profile
 
 if TYPE_CHECKING:
     from ltbench.executor import Context, Techniques
-    from ltbench.stages import FloatArray, IntArray
+    from ltbench.stages import IntArray
 
 LOGITS = "logits.safetensors"
 _STAGE_ORDER = list(STAGES)
@@ -130,66 +128,6 @@ def _predict(job: Job, context: Context, fits: Mapping[str, Spec]) -> dict[str, 
         for key, predicted, fit in zip(job.spec["members"], keys, job.extra["fits"], strict=True)
     ]
     return predictions(context.registry, job.spec, members, partial(stored_logits, context), splits_of(job.spec, data))
-
-
-class Member(NamedTuple):
-    """One network of a cell."""
-
-    counts: IntArray
-    """int64 [C], of its training images"""
-    predictions: Mapping[str, Sequence[str]]
-    """The keys of its predictions by split, in the order of the views."""
-    branches: Spec | None = None
-    """The spec of its branches, if it has any."""
-    classes: tuple[str, ...] = ()
-    """The names of the classes."""
-
-
-class Labelled(NamedTuple):
-    """Labels int64 [N] and probabilities float64 [N, C] of a cell for the images of a split."""
-
-    labels: IntArray
-    probabilities: FloatArray
-
-
-def predictions(
-    registry: Techniques, spec: Spec, members: Iterable[Member], read: Callable[[str], bytes], splits: Sequence[str]
-) -> dict[str, Labelled]:
-    """Return the probabilities of a cell for each of these splits, from stored logits.
-
-    spec: of the cell; read: returns the safetensors file of a prediction, by its key.
-    Raises `JobFailed` if a file or the result of a plugin has a wrong shape or range.
-    """
-    view = registry.build_as(spec["view"], View)
-    ensemble = registry.build_as(spec["ensemble"], Ensemble)
-    posthoc = None if spec["posthoc"] is None else registry.build_as(spec["posthoc"], Posthoc)
-    labels: dict[str, IntArray] = {}
-    merged_views: dict[str, list[FloatArray]] = {split: [] for split in splits}
-    for member in members:
-        branches: dict[str, list[FloatArray]] = {split: [] for split in splits}
-        for number in range(len(member.predictions[splits[0]])):
-            keys = {split: of_split[number] for split, of_split in member.predictions.items()}
-            stored = {
-                split: read_prediction(read(key), key, len(member.counts), branched=member.branches is not None)
-                for split, key in keys.items()
-            }
-            adjusted = adjusted_logits(registry, posthoc, stored, member.counts, splits, member.classes)
-            for split in splits:
-                found = labels.setdefault(split, stored[split].labels)
-                if not np.array_equal(found, stored[split].labels):
-                    raise JobFailed("two predictions of a cell have different images", where=f"artefact {keys[split]}")
-                branches[split].append(np.stack(adjusted[split]))
-        # Merge views first, so that a member of an ensemble predicts as it would alone.
-        for split in splits:
-            # Branches merge before, so that a view sees one network.
-            adjusted_views = np.stack(branches[split])
-            weights = None if member.branches is None else branch_weights(registry, posthoc, adjusted_views)
-            logits = merged_branches(registry, member.branches, weights, adjusted_views)
-            merged_views[split].append(merge_checked(registry, view, view.merge, logits))
-    return {
-        split: Labelled(labels[split], merge_checked(registry, ensemble, ensemble.merge, np.stack(parts)))
-        for split, parts in merged_views.items()
-    }
 
 
 def stored_logits(context: Context, key: str) -> bytes:

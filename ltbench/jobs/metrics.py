@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -16,7 +16,7 @@ from ltbench.core.plugins import BUILT_IN
 from ltbench.core.process_state import ProcessState, written
 from ltbench.core.signals import is_request_to_stop
 from ltbench.core.tracebacks import traceback_text
-from ltbench.errors import JobFailed, LtbenchError, StateChanged
+from ltbench.errors import JobFailed, LtbenchError, StateChanged, class_name, raised
 from ltbench.jobs.named_technique import full_name
 from ltbench.jobs.plugin_calls import call_plugin, wrong_result
 from ltbench.records.numbers import Numbers
@@ -60,9 +60,9 @@ def compute_metrics(
     """
     results = MetricResults({}, {}, {})
     owners: dict[str, str] = {}
+    # A failing metric must not leave the process changed for the next one.
+    state = ProcessState()
     for kind in _in_order(registry):
-        # A failing metric must not leave the process changed for the next one.
-        state = ProcessState()
         try:
             metric = kind()
             # Copies, because a metric that modifies its arguments would change the numbers of the next one.
@@ -76,6 +76,7 @@ def compute_metrics(
         # Any exception: plugins are third-party code, and the other numbers of the cell stay valid.
         except BaseException as error:
             state.restore()
+            state = ProcessState()  # what cannot be restored is not the fault of the next one
             if is_request_to_stop(error):
                 raise
             results.failed[kind.name] = _failure(registry, kind, error)
@@ -177,14 +178,13 @@ def _in_order(registry: Techniques) -> Iterable[type[Metric]]:
 
 
 def _failure(registry: Techniques, kind: type[Metric], error: BaseException) -> Failure:
-    if isinstance(error, JobFailed):
-        message = error.what
-    else:
+    own = cast("LtbenchError", error).what if issubclass(type(error), LtbenchError) else ""
+    message = own
+    if not issubclass(type(error), JobFailed):
         entry = registry.entry(kind.name)
-        said = error.what if isinstance(error, LtbenchError) else str(error)
-        raised = f"{type(error).__name__}: {said}" if said else type(error).__name__
-        message = f"metric '{kind.name}' of {entry.distribution} {entry.version} raised {raised}"
-    return failure(type=type(error).__name__, message=message, log=traceback_text(error))
+        said = f"{class_name(error)}: {own}" if own else raised(error)
+        message = f"metric '{kind.name}' of {entry.distribution} {entry.version} raised {said}"
+    return failure(type=class_name(error), message=message, log=traceback_text(error))
 
 
 def _plain(value: object) -> object:

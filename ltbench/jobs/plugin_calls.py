@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltbench.core.signals import is_request_to_stop
-from ltbench.errors import JobFailed, LtbenchError
+from ltbench.errors import JobFailed, raised
 from ltbench.jobs.named_technique import full_name, leaving_no_state
 from ltbench.stages import LinearClassifier, Posthoc, Predicted, Technique
 
@@ -87,15 +87,14 @@ def call_plugin(registry: Techniques, technique: Technique, call: Callable[[], o
     try:
         with leaving_no_state(registry, technique, "call"):
             return call()
-    except LtbenchError:
+    except JobFailed:
         raise
     # Any exception: plugins are third-party code, and other cells have to continue.
     except BaseException as error:
         if is_request_to_stop(error):
             raise
-        said = f": {error}" if str(error) else ""
         raise JobFailed(
-            f"{full_name(registry, technique)} raised {type(error).__name__}{said}",
+            f"{full_name(registry, technique)} raised {raised(error)}",
             fix="see the log of the cell for its traceback",
         ) from error
 

@@ -77,9 +77,14 @@ def adjusted_branches(
     ]
 
 
+def weighs_branches(posthoc: Posthoc | None) -> bool:
+    """Return whether a posthoc computes weights of branches, which it does from the logits of all images."""
+    return posthoc is not None and type(posthoc).branch_weights is not Posthoc.branch_weights
+
+
 def branch_weights(registry: Techniques, posthoc: Posthoc | None, logits: FloatArray) -> FloatArray | None:
     """Return the weights of the branches that a posthoc computes from adjusted logits [V, E, N, C], float64 [E]; or None."""
-    if posthoc is None or type(posthoc).branch_weights is Posthoc.branch_weights:
+    if posthoc is None or not weighs_branches(posthoc):
         return None
     return weights_checked(registry, posthoc, partial(posthoc.branch_weights, logits), logits.shape[1])
 

@@ -8,6 +8,7 @@ most d / 2048, and beyond 65,504 below it stays at that. All numbers of a cell f
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
 
 
+_ALL_ROWS = slice(None)
 _BATCH = 500
 """Images per batch of a prediction: 250 to 500 are fastest on a CPU; 2,000 take twice as long."""
 _AREA = 64 * 64
@@ -51,8 +53,19 @@ class StoredPrediction(NamedTuple):
     """Of each branch; None where no linear layer computes the logits"""
 
 
-def read_prediction(content: bytes, key: str, classes: int, *, branched: bool) -> StoredPrediction:
-    """Return the prediction in a safetensors file. branched: of a network with branches.
+def image_count(content: bytes) -> int:
+    """Return the images of a safetensors file from its header; 0 if it cannot be read, which `read_prediction` then says."""
+    try:
+        length = int.from_bytes(content[:8], "little")
+        return int(json.loads(content[8 : 8 + length])["labels"]["shape"][0])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return 0
+
+
+def read_prediction(
+    content: bytes, key: str, classes: int, *, branched: bool, rows: slice = _ALL_ROWS
+) -> StoredPrediction:
+    """Return the prediction in a safetensors file, or that of some of its images. branched: of a network with branches.
 
     Raises `JobFailed`, naming the artefact, if the file cannot be read or an array has a wrong shape or range.
     """
@@ -62,8 +75,9 @@ def read_prediction(content: bytes, key: str, classes: int, *, branched: bool) -
     where = f"artefact {key}"
     try:
         arrays = load(content)
-        logits, labels = _logits(arrays, "branches" if branched else "logits"), arrays["labels"]
-    except (KeyError, SafetensorError) as error:
+        logits, labels = _logits(arrays, "branches" if branched else "logits", rows), arrays["labels"][rows]
+        features = arrays["features"][..., rows, :] if "features" in arrays else None
+    except (LookupError, SafetensorError) as error:
         raise JobFailed("stored logits cannot be read", where=where, why=str(error)) from error
     logits = logits if branched else logits[None]
     if not len(labels):
@@ -75,7 +89,6 @@ def read_prediction(content: bytes, key: str, classes: int, *, branched: bool) -
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise JobFailed(f"stored labels are outside of 0 to {classes - 1}", where=where)
-    features = arrays.get("features")
     if features is not None and (features.shape[:2] != logits.shape[:2] or not np.isfinite(features).all()):
         raise JobFailed(
             f"stored features are {shape_text(features)}; expected finite {[*logits.shape[:2], 'D']}", where=where
@@ -98,10 +111,10 @@ def read_prediction(content: bytes, key: str, classes: int, *, branched: bool) -
     )
 
 
-def _logits(arrays: Mapping[str, Any], name: str) -> Any:
-    """Return the logits of a file, float32 or float64 [..., N, C]."""
+def _logits(arrays: Mapping[str, Any], name: str, rows: slice) -> Any:
+    """Return the logits of these images of a file, float32 or float64 [..., N, C]."""
     if f"{name}.{BELOW}" not in arrays:
-        return arrays[name]
+        return arrays[name][..., rows, :]
     # In place: of thousands of classes, a table takes gigabytes.
-    logits = arrays[f"{name}.{BELOW}"].astype(np.float64)
-    return np.subtract(arrays[f"{name}.{TOP}"].astype(np.float64)[..., None], logits, out=logits)
+    logits = arrays[f"{name}.{BELOW}"][..., rows, :].astype(np.float64)
+    return np.subtract(arrays[f"{name}.{TOP}"][..., rows].astype(np.float64)[..., None], logits, out=logits)

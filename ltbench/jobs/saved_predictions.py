@@ -20,9 +20,10 @@ import numpy as np
 from ltbench.core import atomic_files, checksums
 from ltbench.core.spec import canonical, splits_of
 from ltbench.errors import JobFailed, StoreError
-from ltbench.jobs.cell import LOGITS, Labelled, Member, predictions, split_metrics
+from ltbench.jobs.cell import LOGITS, split_metrics
 from ltbench.jobs.evidence import Needed
 from ltbench.jobs.metrics import close, numbers_on_record
+from ltbench.jobs.probabilities import Labelled, Member, predictions
 from ltbench.records.record import Failure, Record
 from ltbench.stages import Branches, View
 from ltbench.store.store import Store
@@ -209,7 +210,9 @@ def _read_stored(read: Callable[[str], T], key: str) -> T:
 
 def _write(folder: Path, counts: dict[str, list[int]], content: Iterable[tuple[str, bytes | None]]) -> None:
     staging = folder.with_name(f".{folder.name}.new")
-    with atomic_files.os_errors_as_store_errors("predictions cannot be written", folder):
+    with atomic_files.os_errors_as_store_errors(
+        "predictions cannot be written", folder, elsewhere=atomic_files.OTHER_TARGET
+    ):
         atomic_files.remove(staging)
         staging.mkdir(parents=True)
         try:

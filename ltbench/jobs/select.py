@@ -19,8 +19,9 @@ from ltbench.confusion import Confusion
 from ltbench.core.spec import Job
 from ltbench.costs import is_cost, mean_cost
 from ltbench.errors import JobFailed
-from ltbench.jobs.cell import Member, predictions, stored_logits
+from ltbench.jobs.cell import stored_logits
 from ltbench.jobs.metrics import CONFUSION, checked_numbers
+from ltbench.jobs.probabilities import Member, predictions
 from ltbench.records.tuning_file import best_trial
 from ltbench.stages import Branches, Ensemble, Metric, View
 from ltbench.store.format import WEIGHTS, write_json

@@ -13,10 +13,14 @@ from ltbench.columns import BALANCED
 from ltbench.core.spec import canonical
 from ltbench.costs import is_cost
 from ltbench.errors import UsageError
+from ltbench.leaderboard.publish import read_facts
 from ltbench.leaderboard.tables.csv import csv_text
+from ltbench.leaderboard.tuned_rows import shown_records
+from ltbench.records.comparability import ROW_STAGES
+from ltbench.records.locations import RecordsLocation
 from ltbench.records.record import Record
-from ltbench.records.verifications import VerificationStatus
-from ltbench.stages import TECHNIQUE_STAGES
+from ltbench.records.verifications import FILE as VERIFIED
+from ltbench.records.verifications import VerificationStatus, read_verifications, verification_status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 Format = Literal["csv", "json", "parquet"]
 TEXTS = ("protocol", "dataset", "profile", "model")
 COLUMNS: Final = (
-    "cell", *TEXTS, "fingerprint", "imbalance_factor", "subset_seed", "seed", "techniques", *TECHNIQUE_STAGES, "recipe", "status",
+    "cell", *TEXTS, "fingerprint", "imbalance_factor", "subset_seed", "seed", "techniques", *ROW_STAGES, "recipe", "status",
     "provenance", "metric", "class", "class_name", "value",
 )  # fmt: skip
 _KINDS: Final = {"imbalance_factor": "float64", "subset_seed": "int64", "seed": "int64", "class": "Int64",
@@ -49,6 +53,25 @@ def tidy_table(
     ]
     frame = pd.DataFrame(lines, columns=list(COLUMNS))
     return frame.astype({name: _KINDS.get(name, "string") for name in COLUMNS})
+
+
+def table_of(place: RecordsLocation, *, per_class: bool = False) -> pd.DataFrame:
+    """Return the tidy table of a location's records; rows are marked by the verifications beside them.
+
+    Cells of tuned rows are called as on the page, and keep the recipe with the chosen values.
+    """
+    source = place.records_file()
+    records = source.records
+    status = VerificationStatus()
+    if place.kind != "store":
+        status = verification_status(read_verifications(place.file.parent / VERIFIED), source.all_records)
+    ranked_by = ""
+    if place.kind == "suite":
+        ranked_by = read_facts(place.path).metric
+        recipes = {record.id: record.recipe for record in records}
+        shown = shown_records(place.path, records)
+        records = [msgspec.structs.replace(record, recipe=recipes[record.id]) for record in shown]
+    return tidy_table(records, status, per_class=per_class, ranked_by=ranked_by)
 
 
 def encode_table(frame: pd.DataFrame, form: Format) -> bytes:
@@ -81,9 +104,9 @@ def _cell(record: Record, standing: VerificationStatus) -> dict[str, object]:
         "cell": record.id,
         "protocol": record.protocol,
         **msgspec.structs.asdict(record.setting),
-        "fingerprint": record.fits[0]["data"]["fingerprint"] if record.fits else "",
+        "fingerprint": record.fingerprint,
         "techniques": record.label,
-        **{stage: record.combination.get(stage) for stage in TECHNIQUE_STAGES},
+        **{stage: record.combination.get(stage) for stage in ROW_STAGES},
         "recipe": canonical(record.recipe).decode(),
         "status": record.status,
         "provenance": "rerun claimed" if standing.covers(record) else "self-reported",

@@ -17,7 +17,7 @@ import msgspec
 
 from ltbench.columns import Column
 from ltbench.core.generated_files import diff_text, display_path, read_text, splice
-from ltbench.errors import OutOfDate, UnknownName
+from ltbench.errors import OutOfDate, RecordError, UnknownName, UsageError
 from ltbench.leaderboard.figures import FOLDER, place_figures
 from ltbench.leaderboard.figures.canvas import is_current, svg
 from ltbench.leaderboard.file_forms import EFFECTS, SHEET, reformed_records, tables_there, with_forms
@@ -109,7 +109,7 @@ def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple
     """Write all files of a suite's folder; return their paths and the content."""
     # The sources first: if a later write fails, everything else can be rendered from them.
     records = write_records_file(folder / RECORDS, content)
-    write_atomic(folder / FACTS, _facts_text(facts).encode())
+    write_atomic(folder / FACTS, facts_text(facts).encode())
     loaded = _suite_folder(folder, facts, content)
     files = render(loaded)
     for target, text in files.items():
@@ -119,7 +119,8 @@ def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple
     return [*files, records, folder / FACTS], loaded
 
 
-def _facts_text(facts: SuiteFacts) -> str:
+def facts_text(facts: SuiteFacts) -> str:
+    """Return the content of the file of facts."""
     return msgspec.json.format(msgspec.json.encode(facts), indent=2).decode() + "\n"
 
 
@@ -129,7 +130,7 @@ def load(folder: Path, metric: str = "") -> SuiteFolder:
     metric: what to rank by, in place of what its suite says.
     """
     facts, content = read_folder(folder)
-    return _suite_folder(folder, msgspec.structs.replace(facts, metric=metric or facts.metric), content)
+    return _suite_folder(folder, facts, content, metric)
 
 
 def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
@@ -146,12 +147,24 @@ def read_facts(folder: Path) -> SuiteFacts:
     return read_json(path, SuiteFacts, "the facts of a suite cannot be read")
 
 
-def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> SuiteFolder:
+def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile, metric: str = "") -> SuiteFolder:
+    """Return the content of a folder, ranked by `metric` if one is asked for, else by what its facts say."""
+    stated, facts = facts.metric, msgspec.structs.replace(facts, metric=metric or facts.metric)
     status = verification_status(read_verifications(folder / VERIFIED), content.all_records)
     tuned = read_tuning(folder / TUNING)
     records = sorted(with_tuned_rows(content.records, tuned), key=sort_key) if tuned else content.records
     columns = columns_of(records, facts.columns or installed_columns(), facts.metric)
-    boards = make_boards(records, facts.seeds, columns, facts.reference, facts.metric, facts.method_parts)
+    try:
+        boards = make_boards(records, facts.seeds, columns, facts.reference, facts.metric, facts.method_parts)
+    except UsageError as error:
+        if facts.metric != stated:
+            raise  # what was asked for, not the page, is wrong
+        raise RecordError(
+            f"the page {display_path(folder)} cannot be ranked: {error.what}",
+            where=f"`metric` in {display_path(folder / FACTS)}",
+            why=error.why,
+            fix=f"{error.fix}; correct it there" if error.fix else "correct it there",
+        ) from None
     boards = with_published(boards, facts.reported)
     if (searched := read_search(folder / SEARCH)) is not None:
         searched = with_cells_of_page(searched, records)
@@ -237,7 +250,7 @@ def _rendered_files(root: Path, readme: Path | None, refresh: Refresh | None) ->
         suites.append(_suite_folder(folder, facts, content))
         yield from reformed_records(folder)
         if facts != before:
-            yield folder / FACTS, _facts_text(facts)
+            yield folder / FACTS, facts_text(facts)
     for loaded in suites:
         files = render(loaded)
         yield from files.items()

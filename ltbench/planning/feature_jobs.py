@@ -1,4 +1,4 @@
-"""Trainings on stored features: which ones there are, their jobs, and which of them train together."""
+"""Trainings on stored features: which ones there are, their jobs; and which trainings run together."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from ltbench.core.spec import Job, Spec, features_of_predict, features_specs, id
 from ltbench.planning.compute_cost import has_fixed_images
 from ltbench.stages import Finetune, Model
 
+_IMAGE_SEGMENT = frozenset({"augment_first", "partner"})
+"""Keys of a segment that a stack of networks can train besides."""
 _OWN_NETWORK = frozenset({"branches", "stream", "teacher"})
 _PLAIN_SEGMENT = frozenset({"until", "trainable", "restart", "lr_scale", "sampler", "augment", "mix", "loss", "weight"})
 """Keys of a segment that a stack of classifiers can train."""
@@ -62,3 +64,19 @@ def stack_name(fit: Spec) -> str:
         samplers.append((segment["until"], segment["sampler"]))
     common = {key: value for key, value in fit.items() if key not in {"segments", "head", "finetune"}}
     return identity(common | {"samplers": samplers})
+
+
+def network_stack_name(fit: Spec) -> str:
+    """Return the name of the stack of networks in which a GPU can train a fit of images; empty if it trains by itself.
+
+    Fits of a stack have one model, recipe and number of images, and phases of the same length. Whether they have as many
+    steps, as their samplers decide, shows when they train.
+    """
+    segments = fit["segments"]
+    plain = all(segment.keys() <= _PLAIN_SEGMENT | _IMAGE_SEGMENT and not segment["restart"] for segment in segments)
+    if "features" in fit or fit.keys() & _OWN_NETWORK or "ema" in fit["recipe"] or not plain:
+        return ""
+    common = {key: value for key, value in fit.items() if key not in {"segments", "seed", "data"}}
+    data = {key: value for key, value in fit["data"].items() if key != "subset_seed"}
+    phases = [[segment[key] for key in ("until", "trainable", "lr_scale")] for segment in segments]
+    return identity(common | {"data": data, "phases": phases})

@@ -26,7 +26,8 @@ from ltbench.planning.members import MemberFit, Members, unsuited_member
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.selection import held_out_metric
-from ltbench.planning.settings import Setting, augment_notes, settings
+from ltbench.planning.setting_notes import setting_notes
+from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Fit, ancestors
 from ltbench.planning.suitability import CannotBePlanned, named_by_techniques
 from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
@@ -41,7 +42,7 @@ from ltbench.stages import (
     View,
 )
 from ltbench.suite.recipe import Recipe, recipe_spec
-from ltbench.suite.recipe_notes import plain_steps, recipe_notes
+from ltbench.suite.recipe_notes import plain_steps
 from ltbench.suite.suite import Suite
 from ltbench.technique import Technique
 
@@ -62,9 +63,7 @@ class Planner:
         """Keys of the jobs of earlier parts, as bytes: a large grid has millions."""
         self._recipes = [recipe.resolved() for recipe in suite.recipes()]
         self.settings = list(settings(suite, registry, data_root))
-        images = [sum(setting.counts) for setting in self.settings]
-        self.part.notes.update(dict.fromkeys(note for recipe in self._recipes for note in recipe_notes(recipe, images)))
-        self.part.notes.update(dict.fromkeys(augment_notes(self._recipes, self.settings)))
+        self.part.notes.update(dict.fromkeys(setting_notes(self._recipes, self.settings, registry, data_root)))
         if suite.selection == "best":
             self.part.notes["epochs are chosen on the held-out images, so numbers on these are too good"] = None
         self._earlier_notes: set[str] = set()

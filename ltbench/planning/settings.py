@@ -17,7 +17,6 @@ from ltbench.jobs.held_out import divided, has_own_split, held_out_spec
 from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.longtail import check_counts
 from ltbench.stages import Augment, Dataset, DatasetInfo, Model, Profile
-from ltbench.suite.recipe import Recipe
 from ltbench.suite.suite import Suite
 from ltbench.technique import Technique
 
@@ -100,7 +99,7 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
                     raise DataError(
                         "no image can be held out: every class has a single training image",
                         where=where,
-                        fix="a smaller imbalance factor, or held_out = 0",
+                        fix="more training images, or nothing held out (held_out = 0 in a suite)",
                     )
                 for model in _each(registry, suite.models, "model", Model):
                     yield Setting(
@@ -118,17 +117,6 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
                         model=registry.spec(model),
                         techniques=[registry.spec(t) | {"stage": t.stage} for t in (dataset, profile, model)],
                     )
-
-
-def augment_notes(recipes: Sequence[Recipe], known: Sequence[Setting]) -> Iterator[str]:
-    """Yield a note for each augmentation of a recipe that is that of a data set anyway."""
-    for recipe in recipes:
-        for setting in known:
-            if recipe.augment and recipe.augment == setting.augment:
-                yield (
-                    f"augment = {recipe.augment} is the default of {setting.labels['dataset']} anyway; without it, trainings "
-                    "are shared with other suites"
-                )
 
 
 def _default_augment(registry: Techniques, text: str) -> Augment:

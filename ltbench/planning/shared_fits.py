@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ltbench.core.spec import Job, Spec, canonical, identity
-from ltbench.planning.feature_jobs import feature_jobs, stack_name
+from ltbench.planning.feature_jobs import feature_jobs, network_stack_name, stack_name
 from ltbench.planning.selection import candidates, selection_jobs, without_selection
 from ltbench.planning.trajectory import Segments, resumable
 
@@ -72,7 +72,10 @@ class FitFamily:
         fits = [self.fit(state.segments) for state in states]
         for (key, spec), state in zip(fits, states, strict=True):
             parents = () if state.parent is None else (fits[state.parent].key,)
-            yield Job(key=key, kind="fit", spec=spec, parents=parents, keep_state=state.resumed)
+            yield Job(
+                key=key, kind="fit", spec=spec, parents=parents, keep_state=state.resumed,
+                together_on_gpu=network_stack_name(spec),
+            )  # fmt: skip
 
 
 class SharedFits:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, lacking
 from ltbench.stages import TRAINING_STAGES, Regime
 from ltbench.technique import Technique
 
@@ -58,7 +57,4 @@ def reason_against(techniques: Sequence[Technique], models: Iterable[Technique])
 
 def missing_package(technique: Technique) -> str:
     """Return which package a technique lacks, and how to install it; empty if it lacks none."""
-    for package, how in technique.requires.items():
-        if importlib.util.find_spec(package) is None:
-            return f"{technique.name} needs the package {package}, which is not installed: {how}"
-    return ""
+    return lacking(technique.name, technique.requires)

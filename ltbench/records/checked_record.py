@@ -34,25 +34,34 @@ def _identities(record: Record) -> Iterator[tuple[str, object, object]]:
     yield "spec.members", spec.get("members"), [identity(fit) for fit in fits]
     for fit in fits:
         data = fit.get("data", {})
-        yield "setting.dataset", setting.dataset, label_of(data.get("dataset"))
-        yield "setting.profile", setting.profile, label_of(data.get("profile"))
+        yield "setting.dataset", setting.dataset, _label(data.get("dataset"), setting.dataset)
+        yield "setting.profile", setting.profile, _label(data.get("profile"), setting.profile)
         yield "setting.imbalance_factor", setting.imbalance_factor, data.get("imbalance_factor")
         yield "setting.subset_seed", setting.subset_seed, data.get("subset_seed")
         yield "recipe", record.recipe, fit.get("recipe")
     if record.combination.get("ensemble") is None:
         # Members of an ensemble may have other models and seeds.
         yield "setting.seed", [setting.seed], [fit.get("seed") for fit in fits]
-        yield "setting.model", [setting.model], [label_of(fit.get("model")) for fit in fits]
+        yield "setting.model", [setting.model], [_label(fit.get("model"), setting.model) for fit in fits]
     for stage in ("view", "posthoc", "ensemble"):
-        said, found = record.combination.get(stage), label_of(spec.get(stage)) or None
+        said = record.combination.get(stage)
         if said is not None or stage == "posthoc":
-            yield f"combination.{stage}", said, found
+            yield f"combination.{stage}", said, _label(spec.get(stage), said) or None
     for stage in (*NETWORK_STAGES, *TRAINING_STAGES):
         said = record.combination.get(stage)
         parts = fits if stage in NETWORK_STAGES else [segment for fit in fits for segment in fit.get("segments", [])]
-        used = sorted({label_of(part.get(stage)) for part in parts})
+        used = sorted({_label(part.get(stage), said) for part in parts})
         if said is not None and said not in used:
             yield f"combination.{stage}", said, used
+
+
+def _label(technique: Mapping[str, Any] | None, said: str | None) -> str:
+    """Return the label of a technique's spec, with its distribution if that is what a record says.
+
+    A record says `distribution/name` if several plugins provided the name where it was made; a spec never does.
+    """
+    label = label_of(technique)
+    return said if technique and said == f"{technique['distribution']}/{label}" else label
 
 
 def parsed_record(line: bytes, where: str) -> Record | None:

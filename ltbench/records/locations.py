@@ -98,13 +98,18 @@ def find_location(text: str, leaderboards: Path) -> RecordsLocation:
     raise unknown_leaderboard(text, leaderboards)
 
 
+def can_be_name(text: str) -> bool:
+    """Whether a text can name a leaderboard: a path below their folder."""
+    parts = Path(text).parts
+    return bool(parts) and not Path(text).is_absolute() and ".." not in parts
+
+
 def named(name: str, leaderboards: Path) -> list[Path]:
     """Return the folders with records of a leaderboard's name: the published one, then the local one.
 
     `local/NAME` gives only the local one.
     """
-    parts = Path(name).parts
-    if not parts or Path(name).is_absolute() or ".." in parts:
+    if not can_be_name(name):
         return []
     candidates = (leaderboards / name, leaderboards / LOCAL / name)
     return [folder for folder in candidates if records_path(folder).is_file()]

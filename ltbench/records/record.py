@@ -105,6 +105,11 @@ class Record(Numbers, frozen=True, kw_only=True, forbid_unknown_fields=True, dic
     digest: shape.Digest = ""
     """SHA-256 over the canonical JSON of the record with an empty digest, first 32 hex digits."""
 
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the content of the data set."""
+        return str(self.fits[0]["data"]["fingerprint"])
+
     @cached_property
     def label(self) -> str:
         """The combination as a leaderboard writes it."""

@@ -17,6 +17,8 @@ from ltbench.records.lines import parse_object, parsed_lines, read_lines
 from ltbench.records.written_files import write_atomic
 
 FILE: Final = "tuning.jsonl"
+MOST_TRIALS: Final = 100_000
+"""Trials of a row that a file can have."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,7 +54,7 @@ class TunedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sampler: shape.Label
     asked: shape.Count
     """Trials that the suite asks for; a space with fewer values has fewer."""
-    trials: Annotated[list[Trial], Meta(min_length=1, max_length=100_000)]
+    trials: Annotated[list[Trial], Meta(min_length=1, max_length=MOST_TRIALS)]
     chosen: shape.Count
     """Index of the best trial."""
     cells: Annotated[list[shape.Id], Meta(max_length=10_000)]

@@ -11,22 +11,22 @@ from ltbench.registry.source_digest import is_other_source
 
 
 def differences(
-    made_by: Iterable[Mapping[str, Any]], registry: Techniques, current: dict[str, dict[str, Any]]
+    made_by: Iterable[Mapping[str, Any]], registry: Techniques, current: dict[tuple[str, str], dict[str, Any]]
 ) -> list[str]:
     """Return a line for each plugin that differs from the installed one. current: a cache of installed provenances."""
     lines = []
     for then in made_by:
-        name = then["name"]
-        if name not in current:
+        name, distribution = made = then["name"], then["distribution"]
+        if made not in current:
             try:
-                current[name] = registry.provenance(registry.entry(name).technique())
+                current[made] = registry.provenance(registry.entry(name, distribution).technique())
             except LtbenchError:
-                current[name] = {}
-        now = current[name]
+                current[made] = {}
+        now = current[made]
         if not now:
-            lines.append(f"{name}: made by {then['distribution']} {then['version']}, which is not installed")
+            lines.append(f"{name}: made by {distribution} {then['version']}, which is not installed")
         elif then["version"] != now["version"]:
-            lines.append(f"{name}: made by {then['distribution']} {then['version']}, but {now['version']} is installed")
+            lines.append(f"{name}: made by {distribution} {then['version']}, but {now['version']} is installed")
         elif is_other_source(then["source"], now["source"]):
             lines.append(f"{name}: its source has changed since, but not its version {now['version']}")
     return lines

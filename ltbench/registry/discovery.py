@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.machinery
 import importlib.util
 import inspect
 import re
 import sys
-import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 import msgspec
 
+from ltbench.core.changeable_files import weakness
 from ltbench.core.plugins import PluginOrigin, PluginSource
-from ltbench.errors import PluginError, did_you_mean
+from ltbench.core.python_state import MODULES_OF_FILES
+from ltbench.core.tracebacks import traceback_text
+from ltbench.errors import PluginError, did_you_mean, raised
 from ltbench.registry.entry_points import installed
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -30,11 +33,11 @@ class Broken(PluginSource, frozen=True, kw_only=True):
 
     @classmethod
     def by(cls, error: BaseException, source: PluginSource) -> Broken:
-        """Return the plugin that raised the current error."""
-        what, fix = f"{type(error).__name__}: {error}", ""
+        """Return the plugin that raised an error."""
+        what, fix = raised(error), ""
         if isinstance(error, PluginError):
             what, fix = error.what, error.fix
-        return cls(**msgspec.structs.asdict(source), error=what, fix=fix, log=traceback.format_exc())
+        return cls(**msgspec.structs.asdict(source), error=what, fix=fix, log=traceback_text(error))
 
     def __str__(self) -> str:
         return f"plugin '{self.plugin}' of {self.distribution} {self.version} is disabled: {self.error}"
@@ -50,7 +53,10 @@ class PluginSelection(msgspec.Struct, frozen=True, kw_only=True):
     """Whether third-party plugins are disabled unless named."""
 
     def origin(self) -> PluginOrigin:
-        """Resolve the names on this machine. Raises `PluginError` for an unknown name."""
+        """Resolve the names on this machine.
+
+        Raises `PluginError` for an unknown name, and for a file that another user could change.
+        """
         plugins = installed() if self.words else []
         names = {name for source, _ in plugins for name in (source.plugin, source.distribution)}
         files, modules, off, on = list(self.files), [], [], []
@@ -68,6 +74,8 @@ class PluginSelection(msgspec.Struct, frozen=True, kw_only=True):
                 modules.append(name)
             else:
                 raise _unknown(word, name, names)
+        for file in files:
+            _check_file(Path(file))
         return PluginOrigin(
             plugin_files=tuple(dict.fromkeys(str(Path(file).resolve()) for file in files)),
             modules=tuple(dict.fromkeys(modules)),
@@ -82,6 +90,15 @@ def _unknown(word: str, name: str, names: Iterable[str]) -> PluginError:
         + ("" if word != name else ", module or file"),
         fix=did_you_mean(name, names, "ltbench plugins lists the installed ones"),
     )
+
+
+def _check_file(file: Path) -> None:
+    # Modules are not checked: whoever can write to a folder of `sys.path` can replace any module of Python.
+    if found := weakness(file):
+        raise PluginError(
+            f"the plugin file {file} runs with all your rights, and another user could change it",
+            where=str(found.where), why=found.why, fix=found.fix,
+        )  # fmt: skip
 
 
 def _is_module(name: str) -> bool:
@@ -100,13 +117,27 @@ def check_class(offered: object, hook: str, base: type, kind: str) -> None:
     offered()  # raises unless every parameter has a default in range
 
 
+class _Uncached(importlib.machinery.SourceFileLoader):
+    """Compiles the source itself.
+
+    A file in `__pycache__` is used for any source of its time and size, also for an older one, while records name the
+    digest of the source that is there now.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def import_file(path: Path, name: str = "") -> ModuleType:
     """Import a Python file as the module `name`, by default as a plugin; its errors propagate."""
     name = name or f"ltbench_file_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise PluginError(f"{path.name} is not a Python file")
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Uncached(name, str(path)))
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    MODULES_OF_FILES.add(name)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

@@ -27,6 +27,7 @@ from ltbench.errors import PluginError, nearest
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
 from ltbench.method import Method
+from ltbench.observer import ObserverOffer
 from ltbench.registry.discovery import Broken, check_class
 from ltbench.stages import STAGES, Technique
 
@@ -45,16 +46,18 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     methods: tuple[Method, ...] = ()
     families: tuple[Family, ...] = ()
     executors: tuple[type[ExecutorOffer], ...] = ()
+    observers: tuple[type[ObserverOffer], ...] = ()
     notes: tuple[str, ...] = ()
     """Warnings for its author about changes that a later ltbench will require."""
 
     def names(self) -> dict[str, list[str]]:
-        """Return the names of what it provides by kind: technique, method, suite, executor."""
+        """Return the names of what it provides by kind: technique, method, suite, executor, observer."""
         return {
             "technique": [technique.name for technique in self.techniques],
             "method": [method.name for method in self.methods],
             "suite": [path.stem for path in self.suites],
             "executor": [offer.name for offer in self.executors],
+            "observer": [offer.name for offer in self.observers],
         }
 
     @property
@@ -144,12 +147,16 @@ class Loader:
                     check_technique(offer, caller.name)
                 elif kind == "executors":
                     check_class(offer, caller.name, ExecutorOffer, "executor")
+                elif kind == "observers":
+                    check_class(offer, caller.name, ObserverOffer, "observer")
                 elif kind == "methods":
                     check_method(offer)
             offered[kind] = offered.get(kind, ()) + (tuple(map(Path, result)) if kind == "suites" else result)
-        names = [one.name for kind in ("techniques", "methods") for one in offered.get(kind, ())]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise PluginError(f"it provides two techniques named '{twice[0]}'")
+        kinds = {"technique": ("techniques", "methods"), "executor": ("executors",), "observer": ("observers",)}
+        for kind, offers in kinds.items():
+            names = [one.name for each in offers for one in offered.get(each, ())]
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise PluginError(f"it provides two {kind}s named '{twice[0]}'")
         return offered
 
 

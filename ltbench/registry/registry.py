@@ -19,16 +19,18 @@ from ltbench.errors import JobFailed, LtbenchError, PluginError, UnknownName, Us
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
 from ltbench.method import Method
+from ltbench.observer import ObserverOffer
 from ltbench.registry.discovery import Broken, import_file
 from ltbench.registry.entry_points import installed
+from ltbench.registry.families import families_of, without_members
 from ltbench.registry.loading import Loaded, Loader, check_technique
 from ltbench.registry.notation import TechniqueText, parse_selection
+from ltbench.registry.offers import constructed, parsed_offer, single
 from ltbench.registry.source_digest import source_digest
 from ltbench.stages import STAGES, Technique
 from ltbench.technique import QuotedText
 
 T = TypeVar("T", bound=Technique)
-Part = TypeVar("Part")
 
 
 class UnknownTechnique(PluginError):
@@ -51,6 +53,7 @@ class Registry:
         """Techniques with the same name from several third-party plugins."""
         self.families: list[tuple[PluginSource, Family]] = []
         self.executors: dict[str, tuple[PluginSource, type[ExecutorOffer]]] = {}
+        self.observers: dict[str, tuple[PluginSource, type[ObserverOffer]]] = {}
         self.suite_sources: dict[str, PluginSource] = {}
         self.methods: dict[str, Method] = {}
         self.method_sources: dict[str, PluginSource] = {}
@@ -108,6 +111,7 @@ class Registry:
         owners: dict[str, dict[str, str]] = {
             "technique": {name: entry.distribution for name, entry in self.entries.items()},
             "executor": {name: owner.distribution for name, (owner, _) in self.executors.items()},
+            "observer": {name: owner.distribution for name, (owner, _) in self.observers.items()},
             "suite": {name: owner.distribution for name, owner in self.suite_sources.items()},
         }
         # Techniques and methods are written in the same places.
@@ -130,6 +134,7 @@ class Registry:
         self.suite_sources |= {path.stem: source for path in loaded.suites}
         self.families += [(source, family) for family in loaded.families]
         self.executors |= {offer.name: (source, offer) for offer in loaded.executors}
+        self.observers |= {offer.name: (source, offer) for offer in loaded.observers}
 
     def _register_technique(self, entry: Entry) -> None:
         name = entry.technique.name
@@ -149,12 +154,15 @@ class Registry:
         """Return the techniques of a stage by name, sorted."""
         return {name: entry.technique for name, entry in sorted(self.entries.items()) if entry.technique.stage == stage}
 
-    def entry(self, name: str) -> Entry:
+    def entry(self, name: str, distribution: str = "") -> Entry:
         """Return the entry of `name`, which may be written `distribution/name`.
 
-        Raises `UnknownTechnique`, or `PluginError` if its plugin is broken or several provide the name.
+        distribution: the one that is meant if several provide the name. Raises `UnknownTechnique`, or `PluginError` if its
+        plugin is broken, or if several provide the name and none is meant.
         """
         if entry := self.entries.get(name):
+            return entry
+        if distribution and (entry := self._in_distribution(name, distribution)):
             return entry
         distribution, _, bare = name.rpartition("/")
         if distribution and (entry := self._in_distribution(bare, distribution)):
@@ -169,9 +177,9 @@ class Registry:
         self._raise_if_broken(name, "technique")
         if entry := self._from_family(name):
             return entry
-        if family_sizes := [len(family.names()) for source, family in self.families if source.plugin == name]:
+        if families := families_of(name, self.families):
             raise UnknownTechnique(
-                f"'{name}' is a family of {sum(family_sizes):,} techniques; expected one technique",
+                f"'{name}' is a family of {sum(len(family.names()) for _, family in families):,} techniques; expected one",
                 fix=f"write the name of a member; ltbench show {name} lists them",
             )
         if name in self.methods:
@@ -191,7 +199,7 @@ class Registry:
         known = [*self.entries, *self.methods, *difflib.get_close_matches(name, members, cutoff=0.85)]
         unknown = UnknownName.of("technique", name, known)
         fix = f"{unknown.fix} (ltbench list shows all)" if nearest(name, known) else "ltbench list shows all"
-        raise UnknownTechnique(unknown.what, fix=fix)
+        raise UnknownTechnique(unknown.what, why=without_members(self.families), fix=fix)
 
     def _is_known(self, name: str) -> bool:
         return (
@@ -231,8 +239,8 @@ class Registry:
     def _parsed(self, choice: TechniqueText) -> list[Technique]:
         method = self.methods.get(choice.name)
         if method is None:
-            technique = self.entry(choice.name).technique
-            return [technique.parse(params) for params in choice.expanded()]
+            entry = self.entry(choice.name)
+            return [constructed(entry.technique, params, entry) for params in choice.expanded()]
         if choice.params:
             raise UsageError(f"method '{method.name}' has no parameters",
                              fix=f"write its parts: {','.join(method.parts)}")  # fmt: skip
@@ -248,21 +256,18 @@ class Registry:
         if (method := self.methods.get(text.strip())) is not None:
             raise UsageError(f"'{text}' is a method of {len(method.parts)} techniques; expected one technique",
                              fix=f"write one of its parts, or all where several can be: {','.join(method.parts)}")  # fmt: skip
-        technique = _single(self.parse_all(text), text, "technique")
+        technique = single(self.parse_all(text), text, "technique")
         if stage and technique.stage != stage:
             raise UsageError(f"'{text}' is {with_article(technique.stage)}; expected {with_article(stage)}")
         return technique
 
     def executor(self, text: str) -> ExecutorOffer:
         """Return the executor written in `text` with its options."""
-        choices = parse_selection(text)
-        for choice in choices:
-            if choice.name not in self.executors:
-                self._raise_if_broken(choice.name, "executor")
-                raise UnknownName.of("executor", choice.name, self.executors)
-        executors = [(choice.name, params) for choice in choices for params in choice.expanded()]
-        name, params = _single(executors, text, "executor", fix="separate the items of a list with +")
-        return self.executors[name][1].parse(params)
+        return parsed_offer(text, "executor", self.executors, self._raise_if_broken)
+
+    def observer(self, text: str) -> ObserverOffer:
+        """Return the observer written in `text` with its options."""
+        return parsed_offer(text, "observer", self.observers, self._raise_if_broken)
 
     def baseline(self, stage: str) -> Technique | None:
         """Return the default technique of a stage; None if the stage then does nothing."""
@@ -279,7 +284,7 @@ class Registry:
 
     def build(self, spec: Mapping[str, Any]) -> Technique:
         """Return the technique of a spec. Raises `PluginError` if its plugin is missing or has another revision."""
-        entry = self._in_distribution(spec["name"], spec["distribution"]) or self.entry(spec["name"])
+        entry = self.entry(spec["name"], spec["distribution"])
         if entry.distribution != spec["distribution"] or entry.technique.revision != spec["revision"]:
             raise PluginError(
                 f"technique '{spec['name']}' is needed from {spec['distribution']} revision {spec['revision']}, but "
@@ -310,9 +315,3 @@ class Registry:
                 f"'{technique.name}' is {with_article(technique.stage)}; expected {with_article(kind.stage)}"
             )
         return technique
-
-
-def _single(parts: list[Part], text: str, kind: str, fix: str = "") -> Part:
-    if len(parts) != 1:
-        raise UsageError(f"'{text}' is {len(parts)} {kind}s; expected one", fix=fix)
-    return parts[0]

@@ -17,6 +17,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     counts: RunCounts
     job: Job | None = None
     note: str = ""
+    task: tuple[Job, ...] = ()
+    """Of `handed`: the jobs that one worker gets together; `job` is the first."""
+    seconds: float | None = None
+    """Of `done`: how long the job has taken."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,7 +68,7 @@ class Progress:
             from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as Bar
 
-            console = Console(file=unfiltered(self.stream), force_terminal=True)
+            console = Console(file=unfiltered(self.stream), force_terminal=True, force_jupyter=False)
             # A short bar leaves room for text in a narrow terminal.
             columns = (BarColumn(bar_width=16), TextColumn("{task.description}", markup=False))
             self._bar = Bar(*columns, console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)

@@ -12,6 +12,8 @@ TASK_SECONDS = 0.5
 TASK_JOBS = 64
 STACK_JOBS = 32
 """Fits of one stack in a task. More would gain little, and lose more if the worker is killed."""
+STACK_NETWORKS = 8
+"""The same for networks, which need memory for the images and maps of all."""
 
 
 class ReadyQueue:
@@ -115,7 +117,8 @@ class ReadyQueue:
     def _others_of_stack(self, job: Job, taken: set[str]) -> list[Job]:
         """Return the next ready jobs of the stack of a job that has been taken."""
         stack, others = self._stacks[job.together], list[Job]()
-        while stack and len(others) < STACK_JOBS - 1:
+        most = STACK_NETWORKS if job.together_on_gpu else STACK_JOBS
+        while stack and len(others) < most - 1:
             _, key = heapq.heappop(stack)
             if self._waits_for.get(key) == set() and key not in self._taken and key not in taken:
                 others.append(self.jobs[key])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -23,9 +24,11 @@ from ltbench.running.events import Event, Summary
 from ltbench.running.options import DEFAULT_OPTIONS, RunOptions
 from ltbench.running.ready_queue import ReadyQueue
 from ltbench.running.run_counts import RunCounts
+from ltbench.running.run_record import about
 from ltbench.store.training_states import Pruning
 from ltbench.timing.estimate import Prediction
 
+_log = logging.getLogger(__name__)
 _TICK = 0.2
 """Longest wait for outcomes, so that signals and the budget are noticed in time."""
 _POLL = 0.5
@@ -82,6 +85,7 @@ class _Run:
         pruning: Pruning, renew: Collection[str], on_event: Callable[[Event], None],
     ) -> None:  # fmt: skip
         self.plan, self.store, self.executor = plan, context.store, executor
+        self.device = context.device
         self.options, self.pruning, self.on_event = options, pruning, on_event
         cells = [job for job in plan.jobs.values() if job.kind == "cell"]
         status = {cell.key: valid_status(cell.key, self.store) for cell in cells}
@@ -97,7 +101,7 @@ class _Run:
             self.counts.failed += failed
             settled.update(failed)
         jobs = jobs_to_run(plan.jobs, [cell for cell in cells if cell.key not in settled], self.store) | renewed
-        self.ready = ReadyQueue(plan.jobs, jobs)
+        self.ready = ReadyQueue(plan.jobs, _stacked_on(self.device, jobs))
         self.counts.add(jobs.values())
         self.tasks: list[set[str]] = []
         """Keys of the jobs without an outcome, for each submitted task."""
@@ -159,7 +163,7 @@ class _Run:
             self.submitted += 1
             for job in task:
                 self.counts.begin(job, frozenset(j.key for j in self.ready.dependents(job.key) if j.kind == "cell"))
-            self.emit("handed", task[0])
+            self.emit("handed", task[0], task=tuple(task))
 
     def estimate(self, job: Job) -> float:
         seconds = self.counts.prediction.seconds(job)
@@ -217,7 +221,7 @@ class _Run:
         self.pruning.after(job, self.ready.is_left)
         if job.kind == "cell" and seconds is not None:
             self.budget.derived()
-        self.emit("found" if seconds is None else "done", job)
+        self.emit("found" if seconds is None else "done", job, seconds=seconds)
 
     def after_death(self, job: Job, error: Mapping[str, Any]) -> None:
         if self.signals:
@@ -241,7 +245,8 @@ class _Run:
         if lost and self.remakes[job.key] < _REMAKES:
             # A parent was quarantined or removed: recompute it, then retry this job.
             self.remakes[job.key] += 1
-            self.counts.add(self.ready.add(jobs_to_run(self.plan.jobs, [job], self.store)))
+            jobs = jobs_to_run(self.plan.jobs, [job], self.store)
+            self.counts.add(self.ready.add(_stacked_on(self.device, jobs)))
             self.ready.put_back(job.key)
             for key in lost:
                 self.emit(
@@ -266,11 +271,33 @@ class _Run:
 
     # --- reporting -------------------------------------------------------------------------------------------------
 
-    def emit(self, kind: Any, job: Job | None = None, note: str = "") -> None:
-        self.on_event(Event(kind=kind, counts=self.counts, job=job, note=note))
+    def emit(
+        self,
+        kind: Any,
+        job: Job | None = None,
+        note: str = "",
+        *,
+        task: tuple[Job, ...] = (),
+        seconds: float | None = None,
+    ) -> None:
+        for begun in task:
+            _log.info("begun: %s %s, %s", begun.kind, begun.key, about(begun))
+        if job is not None:
+            took = "" if seconds is None else f" in {seconds:.1f} s"
+            _log.info("%s: %s %s, %s%s%s", kind, job.kind, job.key, about(job), took, f": {note}" if note else "")
+        self.on_event(Event(kind=kind, counts=self.counts, job=job, note=note, task=task, seconds=seconds))
 
     def interrupted(self) -> Interrupted:
         return Interrupted(
             f"stopped with {self.counts.done:,} of {counted(self.counts.cells, 'cell')} done",
             fix="run the same command to continue",
         )
+
+
+def _stacked_on(device: str, jobs: dict[str, Job]) -> dict[str, Job]:
+    """Return the jobs as workers with this device run them: on a GPU, more of them together."""
+    if device == "cpu":
+        return jobs
+    return {
+        key: msgspec.structs.replace(job, together=job.together or job.together_on_gpu) for key, job in jobs.items()
+    }

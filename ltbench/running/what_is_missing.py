@@ -82,7 +82,7 @@ def plan_status(
     underivable: dict[str, dict[str, str]] = {}
     wanted: list[Job] = []
     metrics = installed_metrics(context.registry)
-    current: dict[str, dict[str, Any]] = {}
+    current: dict[tuple[str, str], dict[str, Any]] = {}
     for cell in plan.cells:
         record = valid_record(cell.key, store)
         if record is None or record["status"] != "ok":

@@ -20,7 +20,7 @@ _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?\Z")
 
 
 def taken(registry: Registry) -> dict[str, str]:
-    """Return the owner of every name in use by a plugin, a technique, a method, a suite or an executor."""
+    """Return the owner of every name in use by a plugin, a technique, a method, a suite, an executor or an observer."""
     owners = {source.plugin: _who(source) for source, _ in installed()}
     for source, family in registry.families:
         owners |= dict.fromkeys(family.names(), _who(source))
@@ -37,7 +37,7 @@ def _who(source: PluginSource) -> str:
 def check_name(name: str, kind: str, owners: Mapping[str, str]) -> None:
     """Raise `UsageError` with the reason and a valid alternative unless the name is valid and free.
 
-    kind: a stage, method, suite or executor. owners: the names in use with their owners.
+    kind: a stage, method, suite, executor or observer. owners: the names in use with their owners.
     """
     if not _WORD.match(name) or len(name) > LONGEST:
         why = "a name is a word in lower case: it starts with a letter and has letters, digits and single underscores"

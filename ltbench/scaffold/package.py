@@ -39,9 +39,10 @@ KINDS: Mapping[str, str] = {
     "method": "a method",
     "suite": "a suite",
     "executor": "an executor",
+    "observer": "an observer",
 }
-"""What a package can offer: a technique of every stage, a method, a suite, an executor."""
-NO_COMBINATION = ("metric", "suite", "executor")
+"""What a package can offer: a technique of every stage, a method, a suite, an executor, an observer."""
+NO_COMBINATION = ("metric", "suite", "executor", "observer")
 """Kinds that `--plugins` does not accept."""
 _HERE = Path(__file__).parent
 _PLACES = {
@@ -52,7 +53,7 @@ _PLACES = {
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One new technique, suite or executor."""
+    """One new technique, suite, executor or observer."""
 
     kind: str
     name: str
@@ -149,6 +150,7 @@ def run_command(parts: Sequence[Part]) -> str:
     words += ["--max-techniques 0"] if not suite and not combined else []
     words += ["--seeds 3"] if metric and not suite and not combined else []
     words += [f"--executor {executor[0]}"] if executor else []
+    words += [f"--observe {observer}" for observer in of("observer")]
     if metric:
         words += [] if suite else [f"--name {metric[0]}"]
         words += [f"&& ltbench export {suite[0] if suite else metric[0]} | grep {metric[0]}"]

@@ -3,7 +3,7 @@
     <root>/store.json             the format
     <root>/jobs/ab/abcd.../       an artefact: files, meta.json, and digest.json over all of them
     <root>/records/ab/abcd....json
-    <root>/leases/ staging/ logs/ damaged/
+    <root>/leases/ staging/ logs/ damaged/      staging also has learning curves of running trainings
 
 An artefact is written under a temporary name, flushed and renamed, so it is either complete or missing, and the first
 of several writers wins without a lock. A file that does not match its digest is quarantined and recomputed by the next

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -62,6 +63,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     step 1,000,000. With `false`, the average after a short training is close to the first weights."""
     precision: Literal["fp32", "bf16", "auto"] = "auto"
     """`auto`: bf16 on a processor or GPU with native support, else fp32; resolved before the identity is computed."""
+    kernels: Literal["deterministic", "fastest"] = "deterministic"
+    """Kernels of a GPU: with `fastest`, a training on one does not repeat to the last bit. A training on a CPU is the same with
+    both, and always repeats."""
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.steps is None):
@@ -81,10 +85,20 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             return self
         return msgspec.structs.replace(self, precision=decided(self.precision, device))
 
+    def trained_on(self, device: str) -> Recipe:
+        """Return the recipe with all decided that depends on the device."""
+        kernels: Any = decided_kernels(self.kernels, device)
+        return msgspec.structs.replace(self.resolved(device), kernels=kernels)
+
 
 def decided(precision: str, device: str) -> str:
     """Return the precision that `auto` is on a device; others unchanged."""
     return precision if precision != "auto" else "bf16" if native_bf16(device) else "fp32"
+
+
+def decided_kernels(kernels: str, device: str) -> str:
+    """Return the kernels with which a device trains: the CPU has deterministic ones only."""
+    return "deterministic" if device == "cpu" else kernels
 
 
 def fields_switched_off(recipe: Recipe) -> dict[str, str]:
@@ -151,6 +165,8 @@ def native_bf16(device: str = "cpu") -> bool:
     """Whether a device multiplies bfloat16 natively: a processor with AVX512-BF16 or AMX, or a GPU since Ampere."""
     # Ask the hardware, because frameworks accept bf16 everywhere and emulate it, several times slower than fp32.
     if device != "cpu":
+        if importlib.util.find_spec("torch") is None:
+            return True
         import torch
 
         # Where workers of other machines have the GPUs, this one may have none to ask.

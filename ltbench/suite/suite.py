@@ -15,7 +15,7 @@ from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError, di
 from ltbench.executor import Techniques
 from ltbench.longtail import check_imbalance_factor
 from ltbench.suite.published import Claim, Combination, Reported, check_figures
-from ltbench.suite.recipe import Recipe, decided, sweep_recipe
+from ltbench.suite.recipe import Recipe, decided, decided_kernels, sweep_recipe
 from ltbench.suite.tuning import Tuning
 from ltbench.technique import allowed
 
@@ -164,11 +164,12 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return sweep_recipe(self.recipe, self.sweep)
 
     def trained_on(self, device: str) -> Self:
-        """Return the suite with precision `auto` decided for a device of this machine."""
+        """Return the suite with all decided in its recipes that depends on the device."""
         sweep = dict(self.sweep)
-        if "precision" in sweep:
-            sweep["precision"] = tuple(dict.fromkeys(decided(value, device) for value in sweep["precision"]))
-        return msgspec.structs.replace(self, recipe=self.recipe.resolved(device), sweep=sweep)
+        for field, decide in (("precision", decided), ("kernels", decided_kernels)):
+            if field in sweep:
+                sweep[field] = tuple(dict.fromkeys(decide(value, device) for value in sweep[field]))
+        return msgspec.structs.replace(self, recipe=self.recipe.trained_on(device), sweep=sweep)
 
     def seed_pairs(self) -> list[tuple[int, int]]:
         """Return the seed pairs (subset seed, training seed) of every combination."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from ltbench.errors import UsageError
+from ltbench.records.tuning_file import MOST_TRIALS
 
 Positive = Annotated[float, Meta(gt=0)]
 SHARE = 0.2
@@ -25,7 +27,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     trained on all that the suite trains on, with all seeds, and shown beside the defaults.
     """
 
-    trials: Annotated[int, Meta(ge=2)]
+    trials: Annotated[int, Meta(ge=2, le=MOST_TRIALS)]
     """Trials of each row. The first one has the defaults."""
     on: Literal["held_out"] = "held_out"
     """The images on which trials are compared: never test images."""
@@ -48,7 +50,13 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         for field, (low, high) in (self.recipe or {}).items():
-            if not low < high:
-                raise UsageError(f"tune.recipe.{field} = [{low:g}, {high:g}] is no range", fix="the lower end first")
+            if not low < high < math.inf:
+                raise UsageError(f"tune.recipe.{field} = [{low:g}, {high:g}] is no range",
+                                 fix="two finite numbers, the lower one first")  # fmt: skip
         if self.sampler != "tpe" and self.batch != BATCH:
             raise UsageError("tune.batch has no effect with quasi-random trials", fix='sampler = "tpe", or remove it')
+        if self.sampler == "tpe" and self.batch >= self.trials:
+            raise UsageError(
+                f"tune.sampler = 'tpe' has no effect, as the {self.trials} trials are in the first batch of {self.batch}",
+                why="the first batch is quasi-random", fix="more trials, or a smaller batch",
+            )  # fmt: skip

@@ -13,7 +13,7 @@ from ltbench import stages
 from ltbench.core.process_state import ProcessState, forget_calls
 from ltbench.core.signals import is_request_to_stop
 from ltbench.core.words import with_article
-from ltbench.errors import CheckFailed, LtbenchError, MissingExtra, PluginError, nearest
+from ltbench.errors import CheckFailed, LtbenchError, MissingExtra, PluginError, nearest, raised
 from ltbench.technique import Technique, fields
 from ltbench.testing import fresh_process
 from ltbench.testing.check import Check, Per
@@ -49,7 +49,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     def run(self, registry: Registry | None = None) -> Finding:
         """Run the check. Any exception of the technique becomes a finding, and the state of the process is restored."""
         forget_calls()
-        state = ProcessState(generators=True)
+        state = ProcessState(of_job=True)
         try:
             return self._run(Subject(self.technique, registry))
         finally:
@@ -74,11 +74,11 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         return self._finding("ok", self.check.requirement)
 
     def _raised(self, error: BaseException, line: str) -> Finding:
-        raised = f"{type(error).__name__}: {error}".rstrip(": ")
+        what = raised(error)
         if line:
             fix = f"correct {line.partition(',')[0]}"
-            return self._finding("failed", f"it raised {raised} ({line})", fix, raised=True)
-        if isinstance(error, NotImplementedError) and (name := _missing_method(error)):
+            return self._finding("failed", f"it raised {what} ({line})", fix, raised=True)
+        if issubclass(type(error), NotImplementedError) and (name := _missing_method(error)):
             own = [attribute for attribute in vars(type(self.technique)) if not attribute.startswith("_")]
             near = nearest(name, own)
             return self._finding(
@@ -87,7 +87,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
             )  # fmt: skip
         return self._finding(
             "failed",
-            f"the return value is invalid: {raised}",
+            f"the return value is invalid: {what}",
             f"return the shapes and dtypes that ltbench/stages/ states for {with_article(self.technique.stage)}",
         )
 
@@ -138,7 +138,7 @@ def _with_defaults(kind: type[Technique]) -> Technique:
 def checks(*techniques: Technique | type[Technique]) -> Callable[[Trial], None]:
     """Return a parametrised pytest function with a test for each check of each technique.
 
-    test_my_loss = checks(MyLoss)
+    Give it a name that pytest finds: `test_my_loss = checks(MyLoss)`.
     """
     import pytest
 

@@ -22,6 +22,8 @@ from typing import IO, Any
 
 import msgspec
 
+from ltbench.core.tracebacks import traceback_of
+from ltbench.errors import raised
 from ltbench.registry.discovery import import_file
 from ltbench.technique import Technique
 from ltbench.testing.finding import Skip
@@ -159,8 +161,8 @@ def _answer(request: Request) -> Response:
         technique = pickle.loads(request.pickled)  # noqa: S301 - pickled by this user
         return Response(result=Subject(technique).result())
     except BaseException as error:  # noqa: BLE001 - whatever a plugin raises is the response
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        return Response(error=f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})")
+        last = traceback.extract_tb(traceback_of(error))[-1]
+        return Response(error=f"{raised(error)} ({Path(last.filename).name}:{last.lineno})")
 
 
 def _import(name: str, file: str) -> None:

@@ -6,17 +6,23 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ltbench.core.spec import label_of
+from ltbench.image_files.grey import exact
 from ltbench.image_files.squares import FITTED
 from ltbench.technique import written
 
 if TYPE_CHECKING:
     from ltbench.columns import Column
+    from ltbench.image_files.decode import Rules
     from ltbench.trained_model.description import Description
 
 _ROWS = 20
 """Classes in the table of the card; all of them are in model.json."""
 _DECODE = """\
-image = Image.open("photo.jpg").convert("{mode}")
+image = ImageOps.exif_transpose(Image.open("photo.jpg"))
+if image.mode.startswith("I"):
+    image = Image.fromarray((numpy.asarray(image) * (255 / {white}) + 0.5).astype(numpy.uint8))
+ground = Image.new("RGBA", image.size, ({background}, {background}, {background}, 255))
+image = Image.alpha_composite(ground, image.convert("RGBA")).convert("{mode}")
 {square}image = numpy.array({squared}).reshape({side}, {side}, {channels})
 {centre}pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
 """
@@ -175,7 +181,7 @@ def _loading(about: Description, without: str) -> Iterator[str]:
     yield "import numpy"
     yield from (["import timm"] if by_timm else [])
     yield "import torch"
-    yield "from PIL import Image"
+    yield "from PIL import Image, ImageOps"
     yield from (["from safetensors.torch import load_file"] if by_timm else [])
     yield ""
     yield 'about = json.loads(Path("model.json").read_text(encoding="utf-8"))'
@@ -183,10 +189,26 @@ def _loading(about: Description, without: str) -> Iterator[str]:
     yield 'print(about["classes"][int(probabilities.argmax())], float(probabilities.max()))'
     yield "```"
     yield ""
-    yield "ltbench also rotates an image by its EXIF orientation, and composites transparent parts on grey."
+    yield from _reading(about.reading)
     if any(member.spec["recipe"].get("precision") == "bf16" for member in about.members):
         yield "The network was evaluated in bfloat16; these lines compute in float32, so that probabilities differ slightly."
     yield ""
+
+
+def _reading(rules: Rules) -> Iterator[str]:
+    """Yield how the lines read a file, and in what ltbench differs."""
+    ground = {0: "black", 255: "white"}.get(rules.background, f"grey of level {rules.background}")
+    yield (
+        f"These lines read a file as ltbench does: rotated by its EXIF orientation, 16-bit grey scaled so that {exact(_white(rules))} is white, "
+        f"transparent parts on {ground}. Not in them: 32-bit, floating-point and inverted grey, which ltbench scales or refuses."
+    )
+    if rules.fast:
+        yield "ltbench resizes by torch instead of Pillow, to pixels that differ by at most 2 of 255."
+
+
+def _white(rules: Rules) -> float:
+    """Return the value of 16-bit grey that is white."""
+    return rules.white or 65535.0
 
 
 def _code(about: Description) -> str:
@@ -196,7 +218,7 @@ def _code(about: Description) -> str:
     ground = reading.background if reading.channels == 1 else (reading.background,) * 3
     start = (side - reading.size) // 2
     decode = _DECODE.format(
-        mode=mode, side=side, channels=reading.channels,
+        mode=mode, white=exact(_white(reading)), background=reading.background, side=side, channels=reading.channels,
         square=_SQUARE[reading.fit].format(side=side, mode=mode, ground=ground),
         squared="image" if reading.fit == "pad" else _RESIZED.format(side=side),
         centre=_CENTRE.format(start=start, end=start + reading.size) if side != reading.size else "",

@@ -17,6 +17,7 @@ from ltbench.core.spec import canonical
 from ltbench.errors import DataError, JobFailed, UsageError
 from ltbench.jobs.evidence import Needed
 from ltbench.jobs.plugin_calls import merge_checked
+from ltbench.jobs.posthoc import weighs_branches
 from ltbench.leaderboard.statistics.estimates import estimate
 from ltbench.leaderboard.tables.columns import declared_columns
 from ltbench.records.record import Record
@@ -30,7 +31,6 @@ from ltbench.trained_model.members import (
     posthoc_of,
     read_stored,
     views_names,
-    weighs_branches,
     write_member,
 )
 from ltbench.trained_model.model import TrainedModel
@@ -70,7 +70,9 @@ def export_model(
         raise UsageError(f"cell {record.id} failed, so it has no model")
     _check_target(folder, overwrite=overwrite)
     _check_transductive(posthoc_of(record, context.registry))
-    with atomic_files.os_errors_as_store_errors("the model cannot be written", folder):
+    with atomic_files.os_errors_as_store_errors(
+        "the model cannot be written", folder, elsewhere=atomic_files.OTHER_TARGET
+    ):
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         staging = folder.absolute().with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
         try:

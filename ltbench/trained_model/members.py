@@ -12,7 +12,7 @@ from ltbench.core.spec import label_of
 from ltbench.jobs.cell import stored_logits
 from ltbench.jobs.evidence import Needed
 from ltbench.jobs.plugin_calls import adjust_checked, call_plugin
-from ltbench.jobs.posthoc import adjusted_logits, branch_weights, fitted_states
+from ltbench.jobs.posthoc import adjusted_logits, branch_weights, fitted_states, weighs_branches
 from ltbench.jobs.prediction_file import StoredPrediction, read_prediction
 from ltbench.records.record import Record
 from ltbench.stages import Branches, LinearClassifier, Model, Posthoc, Predicted, View
@@ -164,10 +164,6 @@ def _classes(record: Record) -> tuple[str, ...]:
 
 def posthoc_of(record: Record, registry: Techniques) -> Posthoc | None:
     return None if record.spec["posthoc"] is None else registry.build_as(record.spec["posthoc"], Posthoc)
-
-
-def weighs_branches(posthoc: Posthoc | None) -> bool:
-    return posthoc is not None and type(posthoc).branch_weights is not Posthoc.branch_weights
 
 
 def views_names(record: Record, registry: Techniques) -> list[str]:

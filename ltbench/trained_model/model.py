@@ -24,6 +24,7 @@ from ltbench.stages import Branches, Ensemble, LinearClassifier, Posthoc, View
 from ltbench.trained_model.adjustments import restored_state
 from ltbench.trained_model.calibration import calibrated as at_temperature
 from ltbench.trained_model.description import STATES, Description, content_of, read
+from ltbench.trained_model.given_images import is_several, opened
 from ltbench.trained_model.views import views_in
 
 if TYPE_CHECKING:
@@ -120,9 +121,9 @@ class TrainedModel:
         """Classify images: paths, images of Pillow, or arrays uint8 [H, W], [H, W, 3] or [H, W, 4]; one or several.
 
         calibrated: divide by the temperature that was fitted to held-out images. Raises `DataError` that names an image
-        which cannot be read, `UsageError` if the model has no temperature.
+        which cannot be read, or says what is accepted, `UsageError` if the model has no temperature.
         """
-        several = cast("Iterable[Any]", images if _is_several(images) else [images])
+        several = cast("Iterable[Any]", images if is_several(images) else [images])
         if calibrated:
             self.check_calibration()
         parts = [self.probabilities(batch, calibrated=calibrated) for batch in batches(self._pixels(several))]
@@ -163,7 +164,11 @@ class TrainedModel:
                 yield from found
 
     def _read(self, source: Any) -> Any:
-        pixels, found = read_image(_opened(source), self.description.reading)
+        try:
+            image = opened(source)
+        except DataError as error:
+            return error
+        pixels, found = read_image(image, self.description.reading)
         if pixels is not None:
             return pixels
         name = plain(str(source)) if isinstance(source, str | Path) else f"an image ({type(source).__name__})"
@@ -261,30 +266,6 @@ def batches(pixels: Iterable[Any]) -> Iterator[Any]:
             collected = []
     if collected:
         yield np.stack(collected)
-
-
-def _is_several(images: Any) -> bool:
-    """Whether something is several images: a list, a tuple, an iterator, or an array [N, H, W, channels]."""
-    if isinstance(images, np.ndarray):
-        return images.ndim == 4
-    return not isinstance(images, str | Path) and not hasattr(images, "getexif")
-
-
-def _opened(source: Any) -> Path | Image:
-    if isinstance(source, str | Path):
-        return Path(source)
-    if not isinstance(source, np.ndarray):
-        return source  # type: ignore[no-any-return]
-    shape = source.shape
-    if source.dtype != np.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in {3, 4})):
-        raise DataError(
-            "an array cannot be read as an image",
-            why=f"it is an array {source.dtype} {list(shape)}; expected uint8 [H, W], [H, W, 3] or [H, W, 4]",
-            fix="convert it",
-        )
-    from PIL import Image
-
-    return Image.fromarray(source)
 
 
 def _classifier(arrays: Mapping[str, Any], number: int, branch: int) -> LinearClassifier | None:

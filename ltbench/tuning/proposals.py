@@ -22,6 +22,12 @@ _TRIES = 16
 _UNIT = 2**63
 
 
+def check_installed(tuning: Tuning) -> None:
+    """Raise `MissingExtra` if what proposes trials is not installed."""
+    if tuning.sampler == "tpe":
+        _optuna()
+
+
 class Proposals:
     """The trials of a row, in batches. After each, the scores of all trials so far are told."""
 

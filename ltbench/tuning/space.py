@@ -88,7 +88,7 @@ class Space:
     def notes(self) -> list[str]:
         """What the declared ranges of its techniques do not allow."""
         found = [
-            f"{technique.name}.{field} is not tuned, as {written(getattr(technique, field))} is not in {tune}"
+            f"{technique.qualified or technique.name}.{field} is not tuned, as {written(getattr(technique, field))} is not in {tune}"
             for technique in self.row.techniques
             for field, tune in tuned_parameters(type(technique)).items()
             if not tune.contains(getattr(technique, field))
@@ -113,7 +113,9 @@ def _of_recipe(recipe: Recipe, tuning: Tuning) -> list[Dimension]:
 
 def _of_techniques(row: Combination) -> list[Dimension]:
     return [
-        Dimension(f"{technique.name}.{field}", tune, is_whole(type(technique), field), technique, field)
+        Dimension(
+            f"{technique.qualified or technique.name}.{field}", tune, is_whole(type(technique), field), technique, field
+        )
         for technique in row.techniques
         for field, tune in tuned_parameters(type(technique)).items()
         # A value that the suite sets outside the range, such as tau = "held_out", stays as it is.

@@ -84,12 +84,12 @@ class Tuner:
         rows = self._rows()
         while group := self._group(rows, workers):
             while asked := [row for row in group if not row.lacks and self._ask(row)]:
-                yield TuningPart(self._trials.take(more=True), _about(asked), is_trial=True)
+                yield TuningPart(self._trials.take(more=True), self._about(asked), is_trial=True)
                 for row in asked:
                     self._read(row)
             found = [self._choose(row) for row in group if not row.lacks]
             if any(found):
-                yield TuningPart(self._final.take(more=True), f"tuned rows: {_names(group)}", is_trial=False)
+                yield TuningPart(self._final.take(more=True), f"tuned rows: {self._names(group)}", is_trial=False)
 
     def first_trials(self) -> tuple[Plan, int]:
         """Return the trials that depend on no score, and the number of rows to tune."""
@@ -125,6 +125,14 @@ class Tuner:
             if setting.labels["imbalance_factor"] > largest[_data_of(setting)].labels["imbalance_factor"]:
                 largest[_data_of(setting)] = setting
         return largest.values()
+
+    def _names(self, rows: Iterable[_Row]) -> str:
+        tuned = list(self._tuned_settings())
+        return "; ".join(f"{row.combination.label}{_where(row.setting, tuned)}" for row in rows)
+
+    def _about(self, rows: list[_Row]) -> str:
+        trials = sum(len(row.cells) - len(row.scores) for row in rows)
+        return f"{counted(trials, 'trial')} of {self._names(rows)}"
 
     def _group(self, rows: Iterator[_Row], workers: int) -> list[_Row]:
         return list(itertools.islice(rows, max(math.ceil(_PER_WORKER * workers / self._tuning.trials), 1)))
@@ -205,10 +213,10 @@ def _data_of(setting: Setting) -> _Data:
     return _Data(*(setting.labels[field] for field in _Data._fields))
 
 
-def _names(rows: Iterable[_Row]) -> str:
-    return "; ".join(dict.fromkeys(row.combination.label for row in rows))
-
-
-def _about(rows: list[_Row]) -> str:
-    trials = sum(len(row.cells) - len(row.scores) for row in rows)
-    return f"{counted(trials, 'trial')} of {_names(rows)}"
+def _where(setting: Setting, tuned: Iterable[Setting]) -> str:
+    """Return what tells a setting from the others in which rows are tuned, in brackets; empty if there is one."""
+    others = [each.labels for each in tuned]
+    words = [str(setting.labels[field]) for field in _Data._fields if len({labels[field] for labels in others}) > 1]
+    if len({labels["imbalance_factor"] for labels in others}) > 1:
+        words.append(f"imbalance factor {setting.labels['imbalance_factor']:g}")
+    return f" ({', '.join(words)})" if words else ""

@@ -102,3 +102,28 @@ def test_what_became_of_fine_tuning_is_on_the_page(pooled: Pooled) -> None:
     assert "Fine-tuning was not tried." in markdown(
         msgspec.structs.replace(ANSWER, note="Fine-tuning was not tried."), pooled
     )
+
+
+def test_where_nothing_is_better_plain_training_is_recommended(pooled: Pooled) -> None:
+    worse = Pooled(
+        LABELS, {"baseline": table([58, 25, 5]), "loss": table([50, 25, 5]), "chosen": table([50, 25, 5])}, balanced
+    )
+    lines = list(sentences(msgspec.structs.replace(ANSWER, best="baseline"), worse))
+    assert lines[1] == "use: plain training, as nothing that was chosen is better"
+    assert not any("third of the classes" in line or "may be chance" in line for line in lines)
+
+
+def test_one_test_needs_no_words_about_folds(pooled: Pooled) -> None:
+    once = msgspec.structs.replace(ANSWER, folds=1, found=["10 of 70 test images are identical to a training image"])
+    page = markdown(once, pooled)
+    assert "60 training images of 3 classes" not in page
+    assert "100 training images of 3 classes, 60 of the largest and 10 of" in page
+    assert "and 100 test images" in page
+    assert "fold" not in page
+    assert "- 10 of 70 test images are identical to a training image" in page
+
+
+def test_a_mean_over_trainings_is_shown_as_one() -> None:
+    three = [table([57, 25, 8])[0], table([56, 25, 8])[0], table([56, 25, 8])[0]]
+    found = Pooled(LABELS, {"baseline": three, "loss": three, "chosen": three}, balanced)
+    assert "(3.7 of 60)" in markdown(ANSWER, found)

@@ -92,20 +92,28 @@ def test_an_interval_covers_no_difference_about_as_often_as_it_says() -> None:
 def test_gains_follow_the_power_law_of_the_errors() -> None:
     counts = [np.array([25, 25]), np.array([50, 50]), np.array([100, 100])]
     errors = np.array([[0.4, 0.2], [0.2, 0.2], [0.1, 0.2]])  # exponents 1 and 0
-    found = gains(counts, list(1 - errors), np.array([100_000, 100_000]))
+    found = gains(counts, list(1 - errors), np.array([100_000, 100_000]), [100, 100])
     assert [gain.label for gain in found] == [0, 1]
     assert found[0].more == pytest.approx(0.05, abs=0.003)
     assert found[1].more == pytest.approx(0.0, abs=0.005)
 
 
+def test_gains_are_those_of_twice_the_images_that_there_are() -> None:
+    # Three folds train on two thirds of 150 images: the error 0.1 with 100 is 1 / 15 with all of them, and half of that with twice as many.
+    counts = [np.array([25]), np.array([50]), np.array([100])]
+    (found,) = gains(counts, [np.array([recall]) for recall in (0.6, 0.8, 0.9)], np.array([100_000]), [150])
+    assert found.images == 150
+    assert found.more == pytest.approx(1 / 30, abs=0.002)
+
+
 def test_gains_of_rare_classes_lean_on_the_others() -> None:
     counts = [np.array([50, 50, 2]), np.array([100, 100, 4])]
     recalls = [np.array([0.6, 0.6, 1.0]), np.array([0.8, 0.8, 0.5])]  # the rare class got worse by chance
-    found = {gain.label: gain for gain in gains(counts, recalls, np.array([1000, 1000, 2]))}
+    found = {gain.label: gain for gain in gains(counts, recalls, np.array([1000, 1000, 2]), [100, 100, 4])}
     assert found[2].more > 0
     assert found[2].images == 4
 
 
 def test_a_class_without_test_images_has_no_gain() -> None:
     counts = [np.array([5, 5]), np.array([10, 10])]
-    assert [gain.label for gain in gains(counts, [np.array([0.5, np.nan])] * 2, np.array([10, 0]))] == [0]
+    assert [gain.label for gain in gains(counts, [np.array([0.5, np.nan])] * 2, np.array([10, 0]), [10, 10])] == [0]

@@ -13,7 +13,7 @@ from ltbench.executors.perform import warm_up
 def test_around_a_job(benchmark) -> None:
     warm_up("cpu")
 
-    assert benchmark(lambda: ProcessState(generators=True).restore().changed) == []
+    assert benchmark(lambda: ProcessState(of_job=True).restore().changed) == []
 
 
 def test_around_a_call(benchmark) -> None:

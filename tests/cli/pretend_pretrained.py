@@ -53,6 +53,18 @@ class Pretend(Model, frozen=True):
         return _Network(channels, size, classes)
 
 
+class Absent(Pretend, frozen=True):
+    """The same, of which the weights cannot be had.
+
+    Source: none.
+    """
+
+    name = "absent"
+
+    def build(self, channels: int, size: int, classes: int) -> nn.Module:
+        raise OSError("no weights here")
+
+
 @hookimpl
 def ltbench_models() -> list[type[Model]]:
-    return [Pretend]
+    return [Pretend, Absent]

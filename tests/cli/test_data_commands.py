@@ -134,11 +134,17 @@ def test_records_that_the_command_of_a_page_does_not_make_are_refused(place: Pat
         assert "--into" in caught.value.fix
         assert state(place) == before
     if named == "own":
-        # The same definition may have a recipe that the page has no records of yet, and another one may have a new row.
+        # Who says to have the same suite may have a recipe that the page has no records of, if he is believed; others may have a new row.
         publish(place / "leaderboards/local/trial", mine, [identified(made)])
         row = record({"mix": "cutmix"}, 10.0, 0)
         publish(place / "theirs", msgspec.structs.replace(mine, definition="c"), [row])
-        assert call("merge", "leaderboards/local/trial", "theirs", "--into", target).return_value == 0
+        merge = ["merge", "leaderboards/local/trial", "theirs", "--into", target]
+        before = state(place)
+        with pytest.raises(UsageError, match="of another data set, profile, model or recipe") as caught:
+            call(*merge)
+        assert "--accept boards" in caught.value.fix
+        assert state(place) == before
+        assert call(*merge, "--accept", "boards").return_value == 0
         assert row.id in (place / target / "records.jsonl").read_text()
         assert "old" not in (place / "README.md").read_text()
 

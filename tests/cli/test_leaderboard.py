@@ -39,6 +39,29 @@ def test_without_a_name_every_suite_is_shown(place: Path) -> None:
     assert shown.index("mixup + tta") < shown.index("cb_sampler")
 
 
+def test_a_page_with_an_unknown_metric_is_named_and_the_others_are_shown(place: Path, capsys) -> None:
+    facts = place / "leaderboards/second/suite.json"
+    facts.write_text(facts.read_text().replace('"metric": ""', '"metric": "nonsense"'))
+    code, out, err = main_result(capsys, "leaderboard")
+    assert code == 1
+    assert "mixup + tta" in out
+    assert "cb_sampler" not in out
+    assert "left out: the page leaderboards/second cannot be ranked: unknown metric 'nonsense'" in err
+    assert "`metric` in leaderboards/second/suite.json" in err
+    for words in (
+        ["leaderboard", "second"],
+        ["report", "second"],
+        ["leaderboard", "--check"],
+        ["export-model", "best", "m", "--page", "second"],
+    ):
+        code, _, err = main_result(capsys, *words)
+        assert (code, "the page leaderboards/second cannot be ranked" in err) == (2, True), err
+    # The page is as it should be, so what was asked for is wrong.
+    with pytest.raises(UnknownName, match="unknown metric 'nonsens'"):
+        call("leaderboard", "second", "--metric", "nonsens")
+    assert call("leaderboard", "--metric", "balanced_accuracy").return_value == 0
+
+
 def test_the_table_fits_the_window(place: Path) -> None:
     assert max(map(len, call("leaderboard", "first", width=80).stdout.splitlines())) <= 80
 

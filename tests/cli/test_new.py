@@ -83,6 +83,7 @@ def test_it_prints_the_next_three_commands_ready_to_paste(here: Path) -> None:
         ),
         ("suite new_suite", "ltbench run --suite new_suite"),
         ("suite new_suite loss new_loss", "ltbench run --suite new_suite"),
+        ("observer new_observer", "ltbench run --max-techniques 0 --observe new_observer"),
         ("executor new_executor", "ltbench run --max-techniques 0 --executor new_executor"),
     ],
 )

@@ -115,7 +115,7 @@ def test_a_census_says_what_the_images_are_like(photos: str) -> None:
     assert "WARNING: 40 of 64 files of class 'common' are unreadable" in said
     assert "train/common: 1 left out, unreadable: it is empty, such as 0.png" in said
     assert "class common: 20 left out, unreadable (ltbench data NAME --json lists them), such as " in said
-    assert "sizes: 8 x 8 to 40 x 30 pixels, median 8 x 8; 1 of 32 images enlarged to 8 x 8" in said
+    assert "sizes: 8 x 8 to 40 x 30 pixels, median 8 x 8; of 32 images, 1 enlarged and 1 reduced to 8 x 8" in said
     assert "colours: 30 RGB, 1 CMYK, 1 grey" in said
     assert "4 of 4 test images are identical to a training image" not in said  # those were damaged
     assert "classes are in the order of their names" in said
@@ -127,6 +127,24 @@ def test_a_census_says_what_the_images_are_like(photos: str) -> None:
     assert "WARNING: 40 of 64 files of class 'common' are unreadable" in run.stderr
     (page,) = Path("leaderboards").rglob("README.md")
     assert "**40 of 64 files of class 'common' are unreadable**" in page.read_text()
+
+
+def test_a_plan_says_where_a_model_enlarges_what_was_reduced(photos: str) -> None:
+    for number in range(4):
+        Image.new("RGB", (20, 30), (number, 0, 0)).save(f"data/photos/train/rare/large {number}.png")
+    options = ["--models", "efficientnet_lite0[resize=16],efficientnet_lite0,convnet[width=4]", "--datasets"]
+    (note,) = (note for note in plan(*options, photos)["notes"] if "pixels" in note)
+    assert note == (
+        f"{photos}: 4 of 74 images are reduced to 8 x 8 pixels, which efficientnet_lite0[resize=16] enlarges to 16 x 16: "
+        "details are lost; size=16 of the data set keeps them"
+    )
+    for enough in ("size=16", "size=32"):
+        assert not [note for note in plan(*options, f"image_folder[path=photos,{enough}]")["notes"] if "pixels" in note]
+    Path("data/photos/train/rare").joinpath("large 0.png").unlink()
+    run = call("run", *options, photos, "--models", "efficientnet_lite0[resize=16]", "--plugins", "", "--seeds", "0", "--set", "steps=1",
+               "--store", "store", "--executor", "inline")  # fmt: skip
+    assert "note: " in run.stderr
+    assert "3 of 73 images are reduced to 8 x 8 pixels" in run.stderr
 
 
 def test_a_run_says_it_before_and_the_record_and_the_page_have_it(photos: str) -> None:

@@ -297,6 +297,7 @@ ELSEWHERE = {
     "ltbench run recomputes it": "the command that was run before, with its own options",
     "ltbench run --suite {}": "test_the_command_of_a_page_makes_its_records",
     "ltbench leaderboard {}": "test_the_commands_that_a_reader_is_told_run",
+    "ltbench recommend {}": "tests/cli/test_recommend.py, by the function of this name",
     "ltbench run --cell {}": "test_the_commands_that_a_reader_is_told_run",
     "ltbench run": "tests/scaffold/test_package.py",
     "ltbench predict FOLDER photo.jpg": "docs/trained-models.md, with other names",

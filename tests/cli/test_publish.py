@@ -125,6 +125,7 @@ TRIALS: dict[str, Callable[[], list[str]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_no_trial_changes_what_is_committed(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ltbench.leaderboard.publish.svg", lambda drawing: "<svg/>")  # drawing takes seconds
     names: dict[str, str] = {}
@@ -336,11 +337,13 @@ def test_what_will_not_be_published_is_refused_before_anything_is_trained(clone:
     assert recipe == (1 if kind == "installed" else 2)
 
 
-@pytest.mark.parametrize("name", ["../up", "a/b", "A", ".hidden", "", "x" * 101, "a b", "-x"])
-def test_a_name_that_is_no_folder_is_refused_before_anything_runs(clone: Path, name: str) -> None:
+@pytest.mark.parametrize("command", ["run", "search"])
+@pytest.mark.parametrize("name", ["../up", "a/b", "A", ".hidden", "", "x" * 101, "a b", "-x", "local"])
+def test_a_name_that_is_no_folder_is_refused_before_anything_is_read(clone: Path, name: str, command: str) -> None:
+    before = sorted(clone.parent.glob(f"{clone.name}*/**/*"))
     with pytest.raises(UsageError, match="is not a valid name of a page"):
-        call("run", f"--name={name}", *SHORT)
-    assert not Path("leaderboards/local").exists()
+        call(command, f"--name={name}", "--data-root", "nowhere", *SHORT)
+    assert sorted(clone.parent.glob(f"{clone.name}*/**/*")) == before
 
 
 def test_names_are_short_and_differ_where_the_cells_do(registry: Registry) -> None:

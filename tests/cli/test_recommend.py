@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,15 +21,42 @@ from click.testing import Result
 from PIL import Image
 from support import call, suite_source
 
+import ltbench
 from ltbench.cli.running import steps
 from ltbench.cli.running.finetuning import FineTuning
-from ltbench.errors import DataError, Interrupted, UsageError
+from ltbench.cli.running.recommending import _leaders
+from ltbench.errors import DataError, Interrupted, JobFailed, LtbenchError, UsageError
+from ltbench.records.search_file import SearchedRow
 
 PLUGIN = Path(__file__).with_name("pretend_pretrained.py")
 RECIPE = {"steps": 12, "batch_size": 16, "lr": 0.1, "weight_decay": 0.001, "precision": "fp32"}
 COUNTS = {"ant": 30, "bee": 12, "cow": 5}
 """Photos of each class."""
 TWO_FOLDS = ("--folds", 2)
+WATCH = '''
+"""Writes the kinds of events."""
+from pathlib import Path
+from ltbench import Observer, ObserverOffer, hookimpl
+
+class Kinds(ObserverOffer):
+    """Write the kinds of events."""
+    name = "kinds"
+    file: str = ""
+    def make(self):
+        return Lines(self.file)
+
+class Lines(Observer):
+    def __init__(self, file):
+        self.file = file
+    def note(self, event):
+        with Path(self.file).open("a") as file:
+            file.write(type(event).__name__ + "\\n")
+    run_begun = job_begun = epoch_ended = job_ended = cell_recorded = page_written = run_ended = note
+
+@hookimpl
+def ltbench_observers():
+    return [Kinds]
+'''
 
 
 def write_photos(folder: Path, counts: dict[str, int] | None = None, *, seed: int = 0, step: float = 35) -> Path:
@@ -72,7 +100,9 @@ def difference(page: str, row: str) -> tuple[float, float, float]:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     folder = tmp_path_factory.mktemp("recommended")
-    return folder, recommend(folder, write_photos(folder / "photos"), *TWO_FOLDS)
+    (folder / "watch.py").write_text(WATCH)
+    watch = ("--plugin-file", folder / "watch.py", "--observe", f"kinds[file={folder / 'kinds.txt'}]")
+    return folder, recommend(folder, write_photos(folder / "photos"), *TWO_FOLDS, *watch)
 
 
 # --- the answer -----------------------------------------------------------------------------------------------------
@@ -86,6 +116,15 @@ def test_the_answer_is_short_and_says_what_it_is_about(done: tuple[Path, Result]
     assert any(line.startswith("difference: ") for line in lines)
 
 
+def test_observers_watch_all_steps_as_one_run(done: tuple[Path, Result]) -> None:
+    kinds = (done[0] / "kinds.txt").read_text().split()
+    assert (kinds[0], kinds[-1]) == ("RunBegun", "RunEnded")
+    assert kinds.count("RunBegun") == kinds.count("RunEnded") == 1
+    records = [path.read_text().splitlines() for path in (done[0] / "boards" / "local").glob("*/records.jsonl")]
+    assert kinds.count("CellRecorded") >= len(set().union(*records)) > 0
+    assert {"EpochEnded", "PageWritten"} <= set(kinds)
+
+
 def test_page_and_html_say_the_same(done: tuple[Path, Result]) -> None:
     folder, result = done
     text = page_of(folder)
@@ -93,6 +132,30 @@ def test_page_and_html_say_the_same(done: tuple[Path, Result]) -> None:
         assert line in text.replace("\\", "")
     html = (folder / "boards" / "local" / "photos" / "recommendation.html").read_text()
     assert html.count("<tr>") == sum(line.startswith("|") and "|--" not in line for line in text.splitlines())
+
+
+def test_in_python_the_answer_page_and_model_are_those_of_the_command(
+    done: tuple[Path, Result], tmp_path: Path
+) -> None:
+    folder, result = done
+    found = ltbench.recommend(
+        folder / "photos", suite=folder / "mine.toml", plugin_files=PLUGIN, size=16, executor="inline", budget="60s", folds=2,
+        store=folder / "store", leaderboards=tmp_path / "boards",
+    )  # fmt: skip
+    assert f"{found}\n" == result.stdout
+    assert found.page == tmp_path / "boards" / "local" / "photos" / "RECOMMENDATION.md"
+    assert found.page.read_text() == page_of(folder)
+    theirs, ours = (path / "boards" / "local" / "photos" / "model" for path in (folder, tmp_path))
+    assert found.model == ours
+    assert (ours / "model.safetensors").read_bytes() == (theirs / "model.safetensors").read_bytes()
+    assert found.combination in str(found)
+    shown = (found.page.parent / "README.md").read_text()
+    assert (
+        f"ltbench recommend {folder / 'photos'} --folds 2 --budget 60s --size 16 --suite {folder / 'mine.toml'}"
+        in shown
+    )
+    with pytest.raises(UsageError, match="'soon' is not a duration"):
+        ltbench.recommend(folder / "photos", budget="soon")
 
 
 def test_every_image_is_tested_once(done: tuple[Path, Result]) -> None:
@@ -127,6 +190,7 @@ def test_fine_tuning_is_chosen_by_images_held_out_of_each_fold(done: tuple[Path,
     assert sum("(fine-tuned)" in row for row in chosen) == int(better)
 
 
+@pytest.mark.slow
 def test_fine_tuning_without_time_is_not_tried_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = write_photos(tmp_path / "photos")
     run = FineTuning.run
@@ -153,9 +217,10 @@ def test_chance_promises_nothing(tmp_path: Path, seed: int) -> None:
     assert abs(float(score) - 100 / 3) < 4 * 100 * np.sqrt(2 / 9 / 120)
     low, high = difference(page, "the choice of each fold")[1:]
     assert low <= 0 <= high
-    assert "which may be chance: plain training may be as good" in page
+    assert "which may be chance: plain training may be as good" in page or "- use: plain training, as nothing" in page
 
 
+@pytest.mark.slow
 def test_costs_decide_what_is_compared_and_how_decisions_are_made(tmp_path: Path) -> None:
     photos = write_photos(tmp_path / "photos", {"ant": 40, "cow": 14}, step=12)
     (tmp_path / "costs.csv").write_text(",ant,cow\nant,0,1\ncow,30,0\n")
@@ -171,6 +236,7 @@ def test_costs_decide_what_is_compared_and_how_decisions_are_made(tmp_path: Path
     assert [float(row) for row in rows] == sorted(map(float, rows))
 
 
+@pytest.mark.slow
 def test_another_metric_is_compared_and_named(tmp_path: Path) -> None:
     done = recommend(tmp_path, write_photos(tmp_path / "photos"), *TWO_FOLDS, "--metric", "macro_f1", "--no-export")
     assert re.search(r"^macro[ -]?F1 of what each fold chose", done.stdout, re.MULTILINE | re.IGNORECASE)
@@ -184,9 +250,10 @@ def test_test_images_of_their_own_stay_apart(tmp_path: Path) -> None:
         write_photos(tmp_path / "photos"),
         write_photos(tmp_path / "others", {"ant": 6, "bee": 6, "cow": 6}, seed=1),
     )
-    recommend(tmp_path, photos, "--test", test, "--no-fine-tune")
+    said = recommend(tmp_path, photos, "--test", test, "--no-fine-tune").output
+    assert "47 training images of 3 classes, 30 of the largest and 5 of 'cow', and 18 test images, on" in said
     assert re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \|", page_of(tmp_path), re.MULTILINE) == [
-        ("ant", "36", "6"), ("bee", "18", "6"), ("cow", "11", "6")
+        ("ant", "30", "6"), ("bee", "12", "6"), ("cow", "5", "6")
     ]  # fmt: skip
     about = json.loads((tmp_path / "boards" / "local" / "photos" / "model" / "model.json").read_text())
     assert about["counts"] == list(COUNTS.values())
@@ -195,10 +262,11 @@ def test_test_images_of_their_own_stay_apart(tmp_path: Path) -> None:
 def test_a_part_is_held_out_on_request(tmp_path: Path) -> None:
     recommend(tmp_path, write_photos(tmp_path / "photos"), "--holdout", 0.4, "--no-fine-tune", "--no-export")
     assert re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \|", page_of(tmp_path), re.MULTILINE) == [
-        ("ant", "30", "12"), ("bee", "12", "5"), ("cow", "5", "2")
+        ("ant", "18", "12"), ("bee", "7", "5"), ("cow", "3", "2")
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_list_of_files_gives_the_answer_of_the_folder(tmp_path: Path, done: tuple[Path, Result]) -> None:
     photos = write_photos(tmp_path / "photos")
     lines = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in sorted(photos.glob("*/*.png"))]
@@ -207,6 +275,7 @@ def test_a_list_of_files_gives_the_answer_of_the_folder(tmp_path: Path, done: tu
     assert listed.stdout == done[1].stdout
 
 
+@pytest.mark.slow
 def test_images_of_a_group_are_tested_together(tmp_path: Path) -> None:
     photos = write_photos(tmp_path / "photos")
     done = recommend(tmp_path, photos, *TWO_FOLDS, "--groups", r"[a-z]+\d+_", "--no-fine-tune", "--no-export")
@@ -221,6 +290,99 @@ def cannot(tmp_path: Path, *others: object, kind: type[Exception] = UsageError, 
         recommend(tmp_path, photos if photos.exists() else write_photos(photos), *others, **fields)
     assert not (tmp_path / "boards").exists()
     return str(error.value)
+
+
+# --- again, with other images ---------------------------------------------------------------------------------------
+
+SHORT = (*TWO_FOLDS, "--no-fine-tune")
+
+
+def rows_of(page: str) -> dict[str, str]:
+    """Return the scores of a page, by row."""
+    found = re.findall(r"^\| ([^|]+) \| ([-\d.]+ \[[^|]*\]) \|", page, re.MULTILINE)
+    return dict(found)
+
+
+@pytest.mark.slow
+def test_a_page_has_no_numbers_of_photos_that_have_changed(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos")
+    recommend(tmp_path, photos, *SHORT)
+    rng = np.random.default_rng(5)
+    for path in photos.glob("*/*.png"):
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
+    again = recommend(tmp_path, photos, *SHORT)
+    assert re.search(r"\d+ records of images that have changed since are removed from the page", again.stderr)
+    fresh = tmp_path / "fresh"
+    recommend(fresh, photos, *SHORT)
+    assert rows_of(page_of(tmp_path)) == rows_of(page_of(fresh))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["added", "removed"])
+def test_photos_may_be_added_and_removed_between_runs(what: str, tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos")
+    if what == "added":
+        late = [photos / "bee" / f"bee{n // 2}_{n}.png" for n in (8, 9, 10, 11)]
+        kept = [path.rename(tmp_path / path.name) for path in late]
+    recommend(tmp_path, photos, *SHORT, "--no-export")
+    if what == "added":
+        for path, place in zip(kept, late, strict=True):
+            path.rename(place)
+    else:
+        for n in (0, 1, 2, 3):
+            (photos / "ant" / f"ant{n // 2}_{n}.png").unlink()
+    recommend(tmp_path, photos, *SHORT, "--no-export")
+    fresh = tmp_path / "fresh"
+    recommend(fresh, photos, *SHORT, "--no-export")
+    assert rows_of(page_of(tmp_path)) == rows_of(page_of(fresh))
+
+
+@pytest.mark.slow
+def test_nothing_of_another_folder_stays_beside_its_page(tmp_path: Path) -> None:
+    recommend(tmp_path, write_photos(tmp_path / "photos"), *SHORT)
+    model = tmp_path / "boards" / "local" / "photos" / "model"
+    assert model.is_dir()
+    other = write_photos(tmp_path / "other" / "photos", {"ant": 20, "cow": 10}, seed=2)
+    said = recommend(tmp_path, other, *SHORT, "--no-export").stderr
+    assert f"removed: {model}, of another run" in said
+    assert not model.exists()
+    assert "bee" not in page_of(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [("--metric", "nonsense"), ("--cost", "ant>wasp:5")])
+def test_what_is_compared_is_checked_before_a_page_is_touched(
+    wrong: tuple[str, str], tmp_path: Path, done: tuple[Path, Result]
+) -> None:
+    place = tmp_path / "copy"
+    shutil.copytree(done[0], place)
+    before = {path: path.read_bytes() for path in (place / "boards").rglob("*") if path.is_file()}
+    with pytest.raises(LtbenchError, match=r"nonsense|wasp"):
+        recommend(place, place / "photos", *TWO_FOLDS, *wrong)
+    assert before == {path: path.read_bytes() for path in (place / "boards").rglob("*") if path.is_file()}
+
+
+def test_plain_training_leads_no_race_that_it_ran_alone() -> None:
+    def row(combination: str, cells: int) -> SearchedRow:
+        state = "in the lead" if cells else "never run"
+        return SearchedRow(combination=combination, board="photos, natural, net", state=state, cells=cells, is_best=combination == "baseline")  # fmt: skip
+
+    assert _leaders([row("baseline", 2), row("ens", 0)], ["photos"]) == {"photos": []}
+    assert _leaders([row("baseline", 2), row("ens", 1)], ["photos"]) == {"photos": ["baseline", "ens"]}
+
+
+def test_if_plain_training_fails_the_error_is_that_of_it(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos")
+    with pytest.raises(JobFailed, match="plain training failed") as raised:
+        recommend(tmp_path, photos, *SHORT, models=["absent[frozen=true]"])
+    assert "no weights here" in str(raised.value)
+
+
+def test_images_that_are_divided_already_are_not_divided_again(tmp_path: Path) -> None:
+    for split, seed in (("train", 0), ("test", 1)):
+        write_photos(tmp_path / "photos" / split, seed=seed)
+    for option in (("--holdout", 0.2), ("--folds", 3), ("--test", tmp_path / "photos" / "test")):
+        with pytest.raises(UsageError, match=f"{option[0]} has no effect"):
+            recommend(tmp_path, tmp_path / "photos", *option)
 
 
 def test_options_that_would_do_nothing_are_errors(tmp_path: Path) -> None:
@@ -256,6 +418,7 @@ def stops_after(calls: int, function: Callable[..., Any]) -> Callable[..., Any]:
     return stopping
 
 
+@pytest.mark.slow
 def test_stopped_between_any_two_steps_it_goes_on(tmp_path: Path, done: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     photos = write_photos(tmp_path / "photos")
     for calls in range(3):
@@ -272,6 +435,7 @@ def test_stopped_between_any_two_steps_it_goes_on(tmp_path: Path, done: tuple[Pa
     assert page_of(tmp_path) == page_of(done[0])
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on(tmp_path: Path, done: tuple[Path, Result]) -> None:
     photos = write_photos(tmp_path / "photos")
     command = [sys.executable, "-m", "ltbench", *map(str, words(tmp_path, photos, *TWO_FOLDS))]
@@ -286,3 +450,12 @@ def test_killed_at_any_moment_it_goes_on(tmp_path: Path, done: tuple[Path, Resul
         process.wait()
     assert recommend(tmp_path, photos, *TWO_FOLDS).stdout == done[1].stdout
     assert page_of(tmp_path) == page_of(done[0])
+
+
+@pytest.mark.parametrize("name", ["../../up", "a/b", "local"])
+def test_a_name_that_leads_out_of_the_leaderboards_is_refused(name: str, tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos")
+    with pytest.raises(UsageError, match="is not a valid name of a page"):
+        recommend(tmp_path / "place", photos, "--name", name)
+    assert not (tmp_path / "place" / "boards").exists()
+    assert not list(tmp_path.rglob(".gitignore"))

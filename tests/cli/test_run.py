@@ -40,12 +40,12 @@ def test_spans_of_time_are_read_in_seconds_and_sizes_in_bytes(kind: click.ParamT
     [
         *[
             (Spending(), "is no amount such as 10m, 100cells", text)
-            for text in ("10", "soon", "0cells", "1.5cells", "-1passes", "0passes")
+            for text in ("10", "soon", "0cells", "1.5cells", "-1passes", "0passes", f"{'9' * 400}cells")
         ],
         *[(Span(), "is not a duration such as 90s, 10m", text) for text in ("10", "m", "-5m", "0s", "10 minutes", "")],
         *[
             (Size(), "is not a size such as 500MB, 4GB", text)
-            for text in ("10", "GB", "-5GB", "0GB", "4 gigabytes", "")
+            for text in ("10", "GB", "-5GB", "0GB", "4 gigabytes", "", f"{'9' * 400}GB")
         ],
     ],
 )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 from support import call, suite_source
 
+import ltbench
 from ltbench.cli.running.reproduce_command import with_records
-from ltbench.errors import CELLS_FAILED, RecordError, SuiteError, UsageError
+from ltbench.errors import CELLS_FAILED, MissingExtra, RecordError, SuiteError, UsageError
 from ltbench.leaderboard.page.tuning_section import tuning_lines
 from ltbench.leaderboard.publish import load, read_folder
 from ltbench.leaderboard.statistics.record_groups import group_records
@@ -22,7 +24,7 @@ from ltbench.records.locations import RecordsLocation
 from ltbench.records.records_file import read_records_file
 from ltbench.records.tuning_file import read_tuning
 from ltbench.registry.registry import Registry
-from ltbench.verify.choices import choice_findings
+from ltbench.verification.choices import choice_findings
 
 RECIPE = {"epochs": 1, "batch_size": 16, "lr": 0.1, "precision": "fp32"}
 TUNE = "\n[tune]\ntrials = 3\n"
@@ -74,11 +76,23 @@ def test_no_record_says_that_it_is_tuned_and_none_is_a_trial(page: Path) -> None
         assert "held_out" not in record.fits[0]["data"]
 
 
+def test_an_export_keeps_tuned_and_default_cells_apart(page: Path) -> None:
+    frame = ltbench.load(page)
+    top1 = frame[frame.metric == "top1"]
+    shown = {(one.id, one.label): one for one in load(page).records}
+    assert set(zip(top1.cell, top1.techniques, strict=True)) == shown.keys()
+    assert len(top1) == len(shown)
+    assert (top1.tuned.notna() == top1.techniques.str.contains("tuned (3)", regex=False)).all()
+    recipes = {record.id: record.recipe for record in read_records_file(page / "records.jsonl").records}
+    assert {row.cell: json.loads(row.recipe) for row in top1.itertuples()} == recipes
+
+
 def test_the_page_names_trials_values_cost_and_optimism(page: Path) -> None:
     text = (page / "README.md").read_text()
     section = text[text.index("## Tuning") : text.index("## fashion_mini")]
     assert "Each row had 3 trials, the first one with the defaults." in section
-    assert "by balanced accuracy on 20 % of the training images of each class, never on test images" in section
+    held_out = "20 % of the training images of each class (at least one, but never its only one)"
+    assert f"by balanced accuracy on {held_out}, never on test images" in section
     assert re.search(
         r"On held-out images the chosen values were \S+ points better than the defaults on average, on test images",
         section,
@@ -188,6 +202,7 @@ def test_a_plan_counts_the_trials(tuned: Path) -> None:
     assert (facts["tuning"]["trainings"], facts["tuning"]["trainings_naive"]) == (2 * 2 * 3, 18)
 
 
+@pytest.mark.slow
 def test_a_run_whose_budget_ends_goes_on_later(tuned: Path, page: Path, tmp_path: Path) -> None:
     shutil.copy(tuned / "tuned.toml", tmp_path / "tuned.toml")
     done = call(
@@ -317,6 +332,27 @@ def test_an_invalid_table_is_named(tuned: Path, tmp_path: Path, more: str, said:
     with pytest.raises(SuiteError) as error:
         call("plan", "--suite", tmp_path / "tuned.toml")
     assert said in str(error.value)
+
+
+def test_a_failed_trial_is_not_looked_for_on_the_page(tmp_path: Path) -> None:
+    source = suite_source("tuned", RECIPE | {"steps": 2}, models=["convnet[width=4]"], seeds=[0], techniques=[])
+    (tmp_path / "tuned.toml").write_text(source.replace("epochs = 1\n", "") + TUNE + "recipe = { lr = [1e30, 1e36] }\n")
+    done = call("run", "--suite", tmp_path / "tuned.toml", "--executor", "inline", *options(tmp_path))
+    assert done.return_value == CELLS_FAILED
+    assert "2 cells of no page failed (trials, or first halves of trainings); see FAILED above" in done.stderr
+    assert done.stderr.count("FAILED fit") == 2
+    assert "see the page" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("run", "--suite"), ("search",)])
+def test_without_optuna_nothing_runs(
+    command: tuple[str, ...], tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    (tmp_path / "tuned.toml").write_text((tuned / "tuned.toml").read_text() + 'sampler = "tpe"\nbatch = 2\n')
+    with pytest.raises(MissingExtra, match='sampler = "tpe" needs the package optuna'):
+        call(*command, tmp_path / "tuned.toml", "--executor", "inline", *options(tmp_path))
+    assert not list(tmp_path.rglob("records.jsonl"))
 
 
 def test_it_is_not_swept_and_not_run_without_sharing(tuned: Path, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_folder_that_takes_no_verification_is_found_before_cells_are_trained_a
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("ltbench.core.atomic_files.write", refused)
-    monkeypatch.setattr("ltbench.cli.verify._retrained", lambda *_: pytest.fail("a cell was trained again"))
+    monkeypatch.setattr("ltbench.cli.running.verifying._retrained", lambda *_: pytest.fail("a cell was trained again"))
     error = call("verify", bundle, "--rerun", 1, "--seed", 1).exception
     assert isinstance(error, StoreError)
     assert "the verification cannot be written" in str(error)
@@ -186,7 +186,7 @@ def test_labels_that_are_not_the_data_sets_are_found(bundle: Path) -> None:
     from ltbench.jobs.saved_predictions import recompute
     from ltbench.records.locations import location
     from ltbench.registry.registry import Registry
-    from ltbench.verify.audit import examine
+    from ltbench.verification.audit import examine
 
     folder = bundle / "predictions"
     for file in folder.glob("*.safetensors"):

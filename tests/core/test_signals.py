@@ -45,21 +45,17 @@ def test_outside_of_the_main_thread_nothing_changes():
     assert seen == [before]
 
 
-@pytest.fixture
-def interrupts():
-    """Handle an interrupt as Python does; a shell without job control starts commands with it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interrupts")
 def test_only_a_signal_that_python_would_raise_is_a_request_to_stop():
     assert is_request_to_stop(KeyboardInterrupt())
-    assert is_request_to_stop(StopNow())
-    assert not any(map(is_request_to_stop, (SystemExit(1), BaseException(), ValueError())))
-    with catch_signals():
+    assert not any(map(is_request_to_stop, (StopNow(), SystemExit(1), BaseException(), ValueError())))
+    with catch_signals() as signals:
         assert not is_request_to_stop(KeyboardInterrupt())
+        signals.add()
+        assert not is_request_to_stop(StopNow())
+        with pytest.raises(StopNow) as second:
+            signals.add()
+        assert is_request_to_stop(second.value)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         assert not is_request_to_stop(KeyboardInterrupt())

@@ -13,7 +13,12 @@ import pytest
 from support import import_path_env
 
 from ltbench.cli.output import print_json
-from ltbench.core.text_streams import printing_no_controls, spell_what_cannot_be_encoded, unfiltered
+from ltbench.core.text_streams import (
+    printing_no_controls,
+    spell_what_cannot_be_encoded,
+    unfiltered,
+    with_progress_bars,
+)
 
 SPOKEN = "1.0 ± 0.2, Δ −0.5 × 3 … ≈ é 日"
 
@@ -82,6 +87,24 @@ def test_control_characters_are_printed_as_escapes_whoever_prints_them(monkeypat
     written = {name: stream.buffer.getvalue().decode() for name, stream in streams.items()}  # type: ignore[attr-defined]
     assert written["stdout"] == "a\\x1b[2Jb\\u202ec\td\n\x1b[1mbold\x1b[0m\\x1b[2J\n"
     assert written["stderr"] == "\\x9b31m\n\x1b[K"
+
+
+def test_progress_bars_of_libraries_are_drawn_and_nothing_else_is(monkeypatch) -> None:
+    from tqdm import tqdm
+
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stderr", stream)
+    with printing_no_controls():
+        with with_progress_bars():
+            for _ in tqdm(range(2), desc="a\x1b[2J"):
+                pass
+            print("\x1b[A", file=sys.stderr, end="")
+        print("\rafter", file=sys.stderr)
+    stream.flush()
+    written = stream.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    assert written.startswith("\ra\\x1b[2J:   0%|")
+    assert "\ra\\x1b[2J: 100%|" in written
+    assert written.endswith("\x1b[A\\rafter\n")
 
 
 def test_a_command_prints_no_control_character_of_its_arguments(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ RULES = (
 BEFORE = {
     "docs/own-images.md": """ltbench show recommend | sed -e 's/^steps = .*/steps = 4/' -e 's/^seeds = .*/seeds = [0, 1]/' \\
   -e '/^techniques = /,/^]/c techniques = ["cb_sampler", "logit_adjust_posthoc"]' > few.toml""",
+    "docs/asking.md": "ltbench run --plugins cb_sampler,mixup,label_smooth,tta",
     "docs/running.md": "ltbench run --plugins cb_sampler",
     "docs/data-format.md": "ltbench run --plugins cb_sampler,mixup",
 }

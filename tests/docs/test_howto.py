@@ -17,6 +17,7 @@ PAGE = {stage.hook: f"docs/stages/{stage.name}.md" for stage in STAGES.values()}
     "ltbench_suites": "docs/stages/suite.md",
     "ltbench_families": "docs/stages/family.md",
     "ltbench_executors": "docs/stages/executor.md",
+    "ltbench_observers": "docs/stages/observer.md",
 }
 TESTS = {
     stage.hook: f"tests/plugins/{hook}" for stage in STAGES.values() for hook in [stage.hook[len("ltbench_") :]]
@@ -25,6 +26,7 @@ TESTS = {
     "ltbench_suites": "tests/suite/test_suite.py",
     "ltbench_families": "tests/plugins/models/test_timm.py",
     "ltbench_executors": "tests/executors",
+    "ltbench_observers": "tests/plugins/observers",
 }
 
 

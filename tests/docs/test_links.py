@@ -13,6 +13,28 @@ from ltbench import errors
 from ltbench.cli import group
 
 
+def test_links_of_all_other_pages_lead_to_files() -> None:
+    """Leaderboards, examples and what is at the root."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("the pages are those that git knows, and this is no repository")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    pages = [ROOT / name for name in listed.split("\0") if name and name not in PAGES and (ROOT / name).is_file()]
+    assert len(pages) > 10
+    for page in pages:
+        text = re.sub(
+            r"^( *)(```+)\S*\n.*?^\1\2$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+        )
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            path, _, anchor = target.partition("#")
+            file = (page.parent / path).resolve() if path else page
+            assert re.match(r"[a-z]+:", target) or file.exists(), f"{page}: {target}"
+            assert not anchor or file.suffix != ".md" or anchor in anchors(file.read_text(encoding="utf-8")), (
+                f"{page}: {target}"
+            )
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     text = prose(page)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from engine.world import CLASSES, SIZE, Half, Patterns, context_of, fit_job
@@ -10,6 +11,7 @@ from engine.world import CLASSES, SIZE, Half, Patterns, context_of, fit_job
 from ltbench import Augment, Mix, Mixed, Moment, Sampler
 from ltbench.engine.batches import Feed
 from ltbench.engine.epoch_order import EpochOrder
+from ltbench.engine.initial_images import InitialImages
 from ltbench.engine.network import normaliser
 from ltbench.engine.segment import Reading
 from ltbench.engine.subset import Subset, load
@@ -329,3 +331,20 @@ def test_a_mix_that_returns_no_blend_raises(subset: Subset) -> None:
 
     with pytest.raises(JobFailed, match="mix 'odd' returned tuple; expected a Mixed"):
         feed_of(subset, mix=Odd())
+
+
+@pytest.mark.parametrize(("side", "expected"), [(8, [57]), (64, [57]), (500, [4] * 14 + [1]), (1100, [1] * 57)])
+def test_large_images_for_initial_weights_come_in_smaller_batches(
+    subset: Subset, side: int, expected: list[int]
+) -> None:
+    images = torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(len(subset.labels), 1, side, side)
+    large = msgspec.structs.replace(subset, images=images, info=msgspec.structs.replace(subset.info, size=side))
+    batches = list(InitialImages(Feed(large, plain, 0, CPU), torch.Generator().manual_seed(0)))
+    assert [len(batch) for batch, _ in batches] == expected
+    assert sorted(torch.cat([labels for _, labels in batches]).tolist()) == sorted(subset.labels.tolist())
+
+
+def test_features_for_initial_weights_come_in_whole_batches(subset: Subset) -> None:
+    info = msgspec.structs.replace(subset.info, size=500)
+    rows = msgspec.structs.replace(subset, images=torch.zeros(len(subset.labels), 3), info=info)
+    assert len(list(InitialImages(Feed(rows, plain, 0, CPU), torch.Generator().manual_seed(0)))) == 1

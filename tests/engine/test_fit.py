@@ -4,6 +4,7 @@ import contextlib
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -14,6 +15,8 @@ from engine.world import CLASSES, Half, Inverse, Net, context_of, digest, fit_jo
 from safetensors.torch import load_file
 from torch import nn
 
+import ltbench.engine.fit
+import ltbench.engine.stopwatch
 from ltbench import Loss, Model
 from ltbench.core.spec import Job
 from ltbench.engine.fit import fit, training_subset
@@ -289,6 +292,33 @@ def test_a_training_resumed_from_a_snapshot_is_bit_identical(
         assert done[at + 3 :][0] == at + 1, "it begins again"
     assert not any(map(context.store.has, snapshots(job.key)))
     assert same(weights(context, job), trained(context_of(tmp_path / "whole"), job))
+
+
+def test_seconds_before_an_accident_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = fit_job(plain(0.5), keep_state=True)
+    job = fit_job(plain(0.5), plain(loss=LabelSmooth()))
+    job = Job(key=job.key, kind="fit", spec=job.spec, parents=(parent.key,))
+    context = msgspec.structs.replace(context_of(tmp_path), snapshot_seconds=0.0)
+    real, now = Snapshots.__call__, [0.0]
+    for module in (ltbench.engine.fit, ltbench.engine.stopwatch):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def a_second_a_step(self: Snapshots, training: Training) -> None:
+        now[0] += 1
+        if training.steps == 20:
+            real(self, training)
+        if training.steps == 22 and now[0] == 13 + 8:
+            raise Accident
+
+    monkeypatch.setattr(Snapshots, "__call__", a_second_a_step)
+    fit(parent, context)
+    with pytest.raises(Accident):
+        fit(job, context)
+    fit(job, context)
+    # After the last step of a job nothing is called.
+    cost = context.store.meta(job.key)["cost"]
+    assert (cost["train_seconds"], cost["job_seconds"], cost["samples_per_second"]) == (26, 13, cost["samples"] / 26)
+    assert context.store.meta(parent.key)["cost"]["train_seconds"] == 13
 
 
 def trained_steps(job: Job) -> int:

@@ -106,7 +106,9 @@ def test_indices_can_be_saved(subset, tmp_path: Path) -> None:
         ({"dataset": "fashion"}, UnknownTechnique), ({"profile": "cifar10"}, UsageError), ({"imbalance_factor": 0.5}, UsageError),
         ({"imbalance_factor": "x"}, UsageError), ({"imbalance_factor": 1e9}, DataError), ({"seed": -1}, UsageError),
         ({"seed": "a"}, UsageError), ({"split": "val"}, UsageError), ({"dataset": "cifar10", "data_root": "nowhere"}, DataError),
-        ({"dataset": "fashion_mini[x=1]"}, LtbenchError),
+        ({"dataset": "fashion_mini[x=1]"}, LtbenchError), ({"dataset": ["fashion_mini"]}, UsageError), ({"profile": None}, UsageError),
+        ({"imbalance_factor": True}, UsageError), ({"seed": True}, UsageError), ({"imbalance_factor": float("nan")}, UsageError),
+        ({"split": ["train"]}, UsageError),
     ],
 )  # fmt: skip
 def test_bad_input_is_an_error_that_says_so(changes: dict, error: type[LtbenchError]) -> None:
@@ -117,3 +119,20 @@ def test_bad_input_is_an_error_that_says_so(changes: dict, error: type[LtbenchEr
 def test_it_is_found_in_a_fresh_process() -> None:
     code = "import ltbench; f = ltbench.long_tailed; import ltbench.engine.long_tailed; assert ltbench.long_tailed is f; print(f.__name__)"
     assert python(code).stdout.strip() == "long_tailed"
+
+
+def test_what_is_done_to_its_arrays_stays_there(subset) -> None:
+    before = subset.fingerprint
+    subset.indices[:], subset.targets[:] = subset.indices[::-1].copy(), 0
+    tests = ltbench.long_tailed("fashion_mini", split="test")
+    tests.targets[:] = 0
+    assert subset.fingerprint != before
+    assert ltbench.long_tailed("fashion_mini", imbalance_factor=50, seed=3).fingerprint == before
+    assert ltbench.long_tailed("fashion_mini", split="test").targets.any()
+
+
+def test_numbers_may_be_of_numpy(subset, tmp_path: Path) -> None:
+    same = ltbench.long_tailed("fashion_mini", imbalance_factor=np.float32(50), seed=np.int64(3))
+    for name, one in (("a.json", subset), ("b.json", same)):
+        one.save(tmp_path / name)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()

@@ -39,8 +39,8 @@ MORE: dict[str, tuple[object, ...]] = {
 LARGEST = {"epochs": 100, "steps": 100, "batch_size": 1000, "lr": 10.0, "weight_decay": 10.0}
 """Larger values are allowed, and take days or end at infinity."""
 
-FIELDS = [field for field in Recipe.__struct_fields__ if field != "augment"]
-"""Those of the engine: a plan turns `augment` into the augmentation of segments."""
+FIELDS = [field for field in Recipe.__struct_fields__ if field not in {"augment", "kernels"}]
+"""Those of the engine: a plan turns `augment` into the augmentation of segments. `kernels` are of a GPU."""
 NAMED = {"milestones": "milestone "}
 """How a note begins that names a field, where not with the field."""
 
@@ -96,6 +96,12 @@ def test_another_identity_is_another_training_or_the_plan_says_so(name: str, fol
 def test_every_field_makes_another_training_somewhere(field: str, folder: Path) -> None:
     pairs = [(base, other) for base in BASES.values() for other in other_values(base, field)]
     assert any(assert_lawful(folder, *pair, field) for pair in pairs)
+
+
+def test_kernels_of_a_gpu_are_no_part_of_a_training_on_a_cpu() -> None:
+    fastest = msgspec.structs.replace(SHORT, kernels="fastest")
+    assert recipe_spec(fastest.trained_on("cpu")) == recipe_spec(SHORT.trained_on("cpu"))
+    assert recipe_spec(fastest.trained_on("cuda:0"))["kernels"] == "fastest"
 
 
 def test_the_law_finds_a_value_that_the_plan_is_silent_about(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from support import ltbench, suite_source
 
+from ltbench.errors import raised
+from ltbench.stages import Loss
 from ltbench.store.store import Store
 
 PLUGIN = """
@@ -85,3 +88,14 @@ def test_what_is_no_exception_is_the_failure_of_its_technique_too(tmp_path, erro
             assert record["failed_metrics"]["stop_metric"]["message"].endswith(f"raised {error}")
             assert record["metrics"]["top1"] >= 0
     assert len(list(store.cells())) == 3
+
+
+def test_a_method_that_a_technique_does_not_define_is_named():
+    class Unfinished(Loss):
+        """A loss."""
+
+        name = "unfinished"
+
+    with pytest.raises(NotImplementedError) as caught:
+        Unfinished().per_sample(torch.zeros(1, 2), torch.zeros(1), torch.ones(2))
+    assert raised(caught.value) == "NotImplementedError: method 'per_sample' is not defined"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import signal
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import dask
 import msgspec
 import pytest
 from fakes import WORK, alive, collect_outcomes, context, ended, journal_keys, make, pids, statuses, tree, wait_for
@@ -25,8 +28,12 @@ from ltbench.running import runner
 
 @pytest.fixture(scope="module")
 def cluster():
+    """Return a cluster whose certificate this process is configured with, as that of a user's own cluster."""
     with dask_cluster.start(DaskOffer(workers=2), None, Path("unused")) as found:
-        yield found
+        mine = found.security.get_tls_config_for_role("client")
+        names = {"ca-file": "ca_file", "client.key": "key", "client.cert": "cert"}
+        with dask.config.set({f"distributed.comm.tls.{name}": mine[key] for name, key in names.items()}):
+            yield found
 
 
 @pytest.fixture
@@ -246,6 +253,17 @@ def test_a_scheduler_that_says_nothing_is_lost(there, here, monkeypatch):
         collect_outcomes(executor, 1)
 
 
+def test_the_time_in_which_the_command_was_stopped_is_no_silence(there, here):
+    """As by Ctrl-Z: nobody has asked the scheduler meanwhile."""
+    executor = there()
+    executor.submit([make("job1", sleeps=1.0)])
+    with executor:
+        executor.wait(0.01)
+        executor._last_answer = executor._last_usable = executor._last_wait = time.monotonic() - 36_000
+        assert executor.wait(0.01) == []
+        assert statuses(collect_outcomes(executor, 1)) == {"job1": "done"}
+
+
 def test_tasks_that_come_back_undone_for_ever_end_the_run(there, here, monkeypatch):
     monkeypatch.setattr(remote, "_UNSTARTED", 0)
     monkeypatch.setattr(here.store.leases, "owner", lambda key: None)  # as if no worker ever got as far as a lease
@@ -280,7 +298,13 @@ def test_a_batch_job_asks_for_what_a_worker_is_to_have(kind, lines, monkeypatch,
                         interface="lo")  # fmt: skip
     with dask_cluster.start(options, None, tmp_path / "logs") as cluster:
         script = cluster.job_script()
+        (key,) = [path for path in tmp_path.rglob("*") if path.is_file() and "PRIVATE KEY" in path.read_text()]
+        assert key.parent.stat().st_mode & 0o777 == 0o700
+        assert f"--tls-key {key}" in script
         assert len(cluster.worker_spec) == 3
+    del cluster
+    gc.collect()
+    assert not key.exists()
     assert [line for line in lines if line not in script.splitlines()] == []
     assert f"{tmp_path}/logs" in script
     for part in ("export OMP_NUM_THREADS=1\n", "export DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False\n",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 import torch
@@ -18,7 +20,7 @@ from ltbench.executors.local import Local
 from ltbench.records.record import Record
 from ltbench.suite.recipe import native_bf16
 from ltbench.suite.suite import changed, read_suite
-from ltbench.verify.rerun import device_of
+from ltbench.verification.rerun import device_of
 
 
 @pytest.fixture
@@ -142,3 +144,20 @@ def test_commands_refuse_a_device_that_is_not_there(command: list[str], capsys, 
 @pytest.mark.usefixtures("no_gpu")
 def test_doctor_says_what_auto_is() -> None:
     assert "gpu: none; --device auto is cpu" in call("doctor").output
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "search"])
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [(["--device", "cpu"], "nothing with --device cpu"), (["--workers", "2"], "nothing with --workers")],
+)
+def test_a_number_of_workers_per_gpu_that_changes_nothing_is_refused(capsys, command, options, why) -> None:
+    code, _, error = main_result(capsys, command, "--per-gpu", "2", *options)
+    assert code == 2
+    assert why in error
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_plan_counts_the_workers_of_all_gpus(capsys, tmp_path) -> None:
+    _, out, _ = main_result(capsys, "plan", "--json", "--per-gpu", "3", "--store", str(tmp_path))
+    assert json.loads(out)["predicted_for_workers"] == 6

@@ -13,6 +13,7 @@ from ltbench.core.tracebacks import without_machine
 from ltbench.errors import JobFailed, StoreError, UsageError
 from ltbench.executor import Terms
 from ltbench.executors.inline import Inline
+from ltbench.executors.perform import perform
 
 
 def do(here, *jobs, work=WORK):
@@ -137,3 +138,27 @@ def test_the_state_that_a_job_has_changed_is_put_back_and_the_next_task_runs(her
         assert "LTBENCH_LEFT_BY_A_JOB" not in os.environ
         executor.submit([make("job2")])
         assert [outcome.status for outcome in executor.wait(0.0)] == ["done"]
+
+
+def test_a_failure_that_the_command_has_noted_meanwhile_stays(here):
+    """It takes a worker for dead whose connections a technique has closed, while the worker still ends its job."""
+
+    def work(job, context):
+        context.store.put_record({"id": job.key, "status": "failed"})
+        os.environ["LTBENCH_LEFT_BY_A_JOB"] = "1"
+
+    (outcome,) = perform([make("cell1", kind="cell")], here, work)
+    assert outcome.status == "failed"
+    assert outcome.changed
+    assert here.store.record("cell1") == {"id": "cell1", "status": "failed"}
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_a_request_to_stop_is_no_change_of_the_state(here):
+    def work(job, context):
+        os.environ["LTBENCH_LEFT_BY_A_JOB"] = "1"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(perform([make("job1")], here, work))
+    assert "LTBENCH_LEFT_BY_A_JOB" not in os.environ

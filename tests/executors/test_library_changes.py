@@ -91,7 +91,7 @@ def test_a_function_that_a_technique_wraps_is_a_change(wrapped):
         START
         + "import functools\nimport torch.nn.functional as F\n"
         + f"F.cross_entropy = {wrapped}\n"
-        + "assert [str(change) for change in state.changes()] == ['the function torch.nn.functional.cross_entropy']\n"
+        + "assert [str(change) for change in state.changes()] == ['the attribute torch.nn.functional.cross_entropy']\n"
         + "assert state.restore().left == []"
     )
 

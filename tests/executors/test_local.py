@@ -19,10 +19,10 @@ from support import import_path_env, make_executor
 
 from ltbench.core.folders import cores
 from ltbench.core.plugins import PluginOrigin
+from ltbench.core.spawning import Spawning
 from ltbench.errors import LtbenchError, UnknownName, UsageError, WorkerRefused
 from ltbench.executor import Terms
 from ltbench.executors import limits, remote
-from ltbench.executors import local as local_module
 from ltbench.executors.local import Local
 
 
@@ -151,6 +151,18 @@ def test_the_pool_is_made_anew_when_workers_die_that_had_nothing_to_do(local):
     assert {o.status for o in outcomes.values()} <= {"done", "found"}
 
 
+@pytest.mark.parametrize("does", ["kill_itself", "vanish"])
+def test_a_pool_starts_no_replacement_for_a_dead_worker(here, monkeypatch, does):
+    """It would be killed at once, with half a traceback on the terminal if it is just opening what the pool removes."""
+    started = []
+    start = Spawning.Process.start
+    monkeypatch.setattr(Spawning.Process, "start", lambda process: (started.append(process), start(process)))
+    with Local(here, Terms(workers=1, work=WORK)) as executor:
+        assert statuses(ended(executor, [make("job1", does=does)])) == {"job1": "died"}
+        assert statuses(ended(executor, [make("job1")])) == {"job1": "done"}
+    assert len(started) == 2
+
+
 def test_workers_that_cannot_live_end_the_run_instead_of_dying_for_ever(here, monkeypatch):
     monkeypatch.setattr("ltbench.executors.local_slot.start_worker", die)
 
@@ -218,7 +230,7 @@ def test_a_worker_killed_while_it_holds_the_locks_of_its_pipe_leaves_nobody_wait
     assert time.monotonic() - started < 40  # pebble would wait for a lock for 60
 
 
-def test_the_lease_of_a_dead_worker_of_another_command_is_no_death_here(here, monkeypatch):
+def test_the_lease_of_a_dead_worker_of_another_command_is_no_death_here(here):
     hold = (
         "import sys; from ltbench.store.store import Store; Store(sys.argv[1]).lease('job1'); print('held', flush=True)"
     )
@@ -232,15 +244,13 @@ def test_the_lease_of_a_dead_worker_of_another_command_is_no_death_here(here, mo
     assert holder.stdout.readline() == "held\n"
     holder.kill()
     holder.communicate()
-    monkeypatch.setattr(local_module, "_ORPHAN_SECONDS", 0.0)
     with Local(here, Terms(workers=1, work=WORK)) as executor:
         executor.submit([make("job1")])
         assert executor.wait(0.0) == []  # its worker has not started yet
         assert statuses(collect_outcomes(executor, 1)) == {"job1": "done"}
 
 
-def test_the_lease_of_the_worker_before_is_no_second_death(here, monkeypatch):
-    monkeypatch.setattr(local_module, "_ORPHAN_SECONDS", 0.0)
+def test_the_lease_of_the_worker_before_is_no_second_death(here):
     with Local(here, Terms(workers=1, work=WORK)) as executor:
         assert statuses(ended(executor, [make("job1", does="kill_itself_once")])) == {"job1": "died"}
         assert here.store.leases.owner("job1").is_dead()
@@ -345,3 +355,22 @@ def test_a_process_whose_state_cannot_be_put_back_starts_no_other_task(here, mon
         remote.run_task(task.message)
     assert journal_keys(here.store, "began") == []
     assert here.store.leases.owner(task.name) is None
+
+
+def test_a_job_that_closes_the_files_of_its_worker_is_named_and_costs_itself(local, here):
+    outcomes = ended(local, [make("job1"), make("job2", does="close_files"), make("job3")])
+    assert statuses(outcomes) == {"job1": "done", "job2": "died", "job3": "skipped"}
+    assert "the fit's worker had to end: the fit changed the open files" in outcomes["job2"].error["message"]
+    assert not here.store.has("job2")
+    assert statuses(ended(local, [make("job3")])) == {"job3": "done"}
+
+
+def test_a_system_without_shared_locks_is_told_what_to_do(here, monkeypatch):
+    def refuse(*args: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("multiprocessing.synchronize._multiprocessing.SemLock", refuse)
+    with pytest.raises(UsageError, match="worker processes cannot be started here") as error:
+        Local(here)
+    assert "/dev/shm, which cannot be used: Read-only file system" in error.value.why
+    assert "--executor inline" in error.value.fix

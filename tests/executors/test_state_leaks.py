@@ -2,240 +2,26 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from distributed.gc import GCDiagnosis
+from leaks import LEAKS, PLUGIN
 from support import call, loss_source, python, suite_source
 
 from ltbench.core.plugins import PluginOrigin
 from ltbench.core.process_state import ProcessState
+from ltbench.core.watched_code import watched
 from ltbench.errors import PluginError, StateChanged, WorkerRefused
 from ltbench.records.agreement import result_digest
 from ltbench.records.record import validate
 from ltbench.registry.registry import Registry
 from ltbench.store.store import Store
-
-LEAKS = {
-    "default dtype": "torch.set_default_dtype(torch.float64)",
-    "default device": "torch.set_default_device('cpu')",
-    "grad mode": "torch.set_grad_enabled(False)",
-    "anomaly mode": "torch.autograd.set_detect_anomaly(True)",
-    "number of threads": "torch.set_num_threads(torch.get_num_threads() + 1)",
-    "deterministic mode": "torch.set_deterministic_debug_mode('warn' if torch.get_deterministic_debug_mode() == 2 else 'error')",
-    "fill_uninitialized_memory": "torch.utils.deterministic.fill_uninitialized_memory ^= True",
-    "precision of matrix products": "torch.set_float32_matmul_precision('medium')",
-    "cudnn.benchmark": "torch.backends.cudnn.benchmark = True",
-    "mkldnn.enabled": "torch.backends.mkldnn.enabled = False",
-    "flash_sdp_enabled": "torch.backends.cuda.enable_flash_sdp(False)",
-    "autocast on cpu": "torch.set_autocast_enabled('cpu', True)",
-    "modes of functions": "from torch.overrides import TorchFunctionMode; TorchFunctionMode().__enter__()",
-    "_global_forward_hooks": "torch.nn.modules.module.register_module_forward_hook(lambda *given: None)",
-    "_global_optimizer_pre_hooks": "from torch.optim.optimizer import register_optimizer_step_pre_hook as hook; hook(print)",
-    "repeats warnings": "torch.set_warn_always(True)",
-    "function torch.nn.functional.relu": "torch.nn.functional.relu = torch.nn.functional.gelu",
-    "function torch.Tensor.mean": "torch.Tensor.mean = lambda tensor, *given: tensor.sum()",
-    "torch.nn.modules.batchnorm._BatchNorm.forward": "from torch.nn.modules.batchnorm import _BatchNorm as kind; kind.forward = kind.extra_repr",
-    "function torch.nn.ReLU.forward": "torch.nn.ReLU.forward = lambda module, x: x",
-    "function torch.nn.Sequential.__call__": "torch.nn.Sequential.__call__ = lambda module, x: x",
-    "function torch.nn.utils.clip_grad.clip_grad_norm_": "import torch.nn.utils.clip_grad as clip; clip.clip_grad_norm_ = print",
-    "function torch.nn.modules.conv.F": "torch.nn.modules.conv.F = torch",
-    "function torch.optim.lr_scheduler.LambdaLR.get_lr": "torch.optim.lr_scheduler.LambdaLR.get_lr = print",
-    "function torch.optim.sgd.sgd": "import sys; sys.modules['torch.optim.sgd'].sgd = print",
-    "function torch.optim.Optimizer.zero_grad": "torch.optim.Optimizer.zero_grad = print",
-    "cross_entropy.__defaults__": "f = torch.nn.functional.cross_entropy; f.__defaults__ = (*f.__defaults__[:-1], 0.5)",
-    "cross_entropy.__code__": "f = torch.nn.functional; f.cross_entropy.__code__ = f.nll_loss.__code__",
-    "torch.optim.AdamW.__init__.__kwdefaults__": "torch.optim.AdamW.__init__.__kwdefaults__['maximize'] = True",
-    "nnpack": "torch.backends.nnpack.set_flags(False)",
-    "get_fastpath_enabled": "torch.backends.mha.set_fastpath_enabled(False)",
-    "size of buffers": "np.setbufsize(4096)",
-    "function numpy.mean": "np.mean = lambda *given: 0.0",
-    "function builtins.sum": "import builtins; builtins.sum = max",
-    "floating-point mode": "torch.set_flush_denormal(True)",
-    "variable LTBENCH_LEAK": "import os; os.environ['LTBENCH_LEAK'] = '1'",
-    "variable PATH": "import os; os.environ.pop('PATH')",
-    "working directory": "import os; os.chdir('/')",
-    "umask": "import os; os.umask(0o077)",
-    "signal SIGTERM": "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)",
-    "blocked signals": "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])",
-    "alarm": "import signal; signal.alarm(1000)",
-    "warnings filters": "import warnings; warnings.simplefilter('ignore')",
-    "handling of the error divide": "np.seterr(divide='ignore')",
-    "call on errors": "np.seterrcall(print)",
-    "printing of precision": "np.set_printoptions(precision=2)",
-    "locale": "import locale; locale.setlocale(locale.LC_ALL, 'C' if 'UTF' in locale.setlocale(locale.LC_ALL) else 'C.UTF-8')",
-    "decimal context": "import decimal; decimal.getcontext().prec = 5",
-    "limits of the interpreter": "import sys; sys.setrecursionlimit(12345)",
-    "garbage collector": "import gc; gc.disable()",
-    "sys.path": "import sys; sys.path.insert(0, '/nowhere')",
-    "meta_path": "import sys; sys.meta_path.reverse()",
-    "os.environ": "import os; os.environ = {}",
-    "limit RLIMIT_NOFILE": "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (256, r.getrlimit(r.RLIMIT_NOFILE)[1]))",
-    "threads of gradients": "torch.autograd.set_multithreading_enabled(False)",
-    "conversion of modules": "torch.__future__.set_swap_module_params_on_conversion(True)",
-    "printing of linewidth": "torch.set_printoptions(linewidth=20)",
-    "standard streams": "import io, sys; sys.stderr = io.StringIO()",
-}
-"""What each leak is called, and the statement that leaks."""
-if hasattr(torch._C._autograd, "_top_saved_tensors_default_hooks"):  # older versions do not tell of it
-    LEAKS["hooks on saved tensors"] = "torch.autograd.graph.saved_tensors_hooks(abs, abs).__enter__()"
-PLUGIN = f'''
-"""Leaks of every kind."""
-from typing import Literal
-from ltbench import Ensemble, Loss, Posthoc, Regime, Sampler, hookimpl
-
-LEAKS = {LEAKS!r}
-
-
-def leak(what):
-    import numpy as np
-    import torch
-
-    exec(LEAKS[what], {{"np": np, "torch": torch}})
-
-
-class Leaky(Loss):
-    """Leaks, from its first call or at its 20th. Source: none."""
-
-    name = "leaky"
-    what: str = "umask"
-    late: bool = False
-
-    def per_sample(self, logits, labels, counts):
-        global calls
-        calls += 1
-        if not self.late or (len(logits) > 2 and calls > 2):
-            leak(self.what)
-        return -logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
-
-
-calls = 0
-
-
-class Seeds(Loss):
-    """Seeds every global generator, which is put back. Source: none."""
-
-    name = "seeds"
-
-    def per_sample(self, logits, labels, counts):
-        import random
-        import numpy
-        import torch
-
-        for seed in (random.seed, numpy.random.seed, torch.manual_seed):
-            seed(7)
-        return -logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
-
-
-class LeakySampler(Sampler):
-    """Leaks as it draws. Source: none."""
-
-    name = "leaky_sampler"
-
-    def epoch(self, pool, labels, counts, batch_size, generator):
-        leak("default dtype")
-        return pool
-
-
-class LeakyPosthoc(Posthoc):
-    """Leaks after training, in a job without torch. Source: none."""
-
-    name = "leaky_posthoc"
-    what: str = "sys.path"
-
-    def adjust(self, logits, counts):
-        leak(self.what)
-        return logits
-
-
-class LeakyMerge(Ensemble):
-    """Leaks as it merges. Source: none."""
-
-    name = "leaky_merge"
-
-    def members(self, counts):
-        from ltbench.stages import Member
-
-        return [Member()]
-
-    def merge(self, probabilities):
-        leak("variable PATH")
-        return probabilities.mean(axis=0)
-
-
-class Clamps(Loss):
-    """Modifies the class counts of everybody. Source: none."""
-
-    name = "clamps"
-
-    def per_sample(self, logits, labels, counts):
-        counts.clamp_(max=5)
-        return -logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
-
-
-class Backward(Loss):
-    """Leaks as gradients are computed. Source: none."""
-
-    name = "backward"
-
-    def per_sample(self, logits, labels, counts):
-        losses = -logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
-        if losses.requires_grad:
-            losses.register_hook(lambda gradient: leak("default dtype"))
-        return losses
-
-
-class Stays(Posthoc):
-    """Enters a mode that nobody else can leave. Source: none."""
-
-    name = "stays"
-
-    def adjust(self, logits, counts):
-        import torch
-
-        torch.stays = torch.inference_mode()
-        torch.stays.__enter__()
-        return logits
-
-
-class LeakyRegime(Regime):
-    """Leaks as the plan is made. Source: none."""
-
-    name = "leaky_regime"
-
-    def phases(self):
-        from ltbench.stages import Phase
-
-        leak("variable LTBENCH_LEAK")
-        return [Phase(until=1.0)]
-
-
-@hookimpl
-def ltbench_regimes():
-    return [LeakyRegime]
-
-
-@hookimpl
-def ltbench_losses():
-    return [Leaky, Seeds, Clamps, Backward]
-
-
-@hookimpl
-def ltbench_samplers():
-    return [LeakySampler]
-
-
-@hookimpl
-def ltbench_posthocs():
-    return [LeakyPosthoc, Stays]
-
-
-@hookimpl
-def ltbench_ensembles():
-    return [LeakyMerge]
-'''
 
 
 @pytest.fixture
@@ -244,14 +30,14 @@ def kept():
 
     Tests take a state of their own, as pytest changes some of it between the phases of a test.
     """
-    state = ProcessState(generators=True)
+    state = ProcessState(of_job=True)
     yield
     state.restore()
 
 
 @pytest.mark.parametrize("name", LEAKS)
 def test_every_kind_is_noticed_named_and_put_back(kept, name):
-    state = ProcessState(generators=True)
+    state = ProcessState(of_job=True)
     exec(LEAKS[name], {"np": np, "torch": torch})
     changes = state.changes()
     assert any(name in str(change) for change in changes), list(map(str, changes))
@@ -259,15 +45,42 @@ def test_every_kind_is_noticed_named_and_put_back(kept, name):
     assert ProcessState().changes() == []
 
 
+def test_a_class_is_known_by_where_it_is_defined_whoever_has_imported_it():
+    assert "Store" in vars(importlib.import_module("ltbench.executors.job_output"))
+    names = [name for name, owner, _ in watched(of_jobs=True) if owner is Store]
+    assert names[0] == "ltbench.store.store.Store"
+
+
+def test_a_worker_of_dask_that_loses_its_scheduler_is_no_change(kept):
+    diagnosis = GCDiagnosis()
+    diagnosis.enable()
+    state = ProcessState(of_job=True)
+    diagnosis.disable()
+    assert state.restore() == ([], [])
+    state = ProcessState(of_job=True)
+    diagnosis.enable()
+    gc.callbacks.append(print)
+    assert [str(change) for change in state.restore().changed] == ["the calls of the garbage collector"]
+    assert print not in gc.callbacks
+    diagnosis.disable()
+
+
 def test_without_a_change_there_is_none(kept):
-    state = ProcessState(generators=True)
+    state = ProcessState(of_job=True)
     with torch.no_grad(), np.errstate(all="ignore"), torch.autocast("cpu"):
         torch.nn.Linear(2, 2)(torch.ones(1, 2))
     assert state.changes() == []
 
 
+def test_what_torch_sets_as_a_gpu_is_first_used_is_no_change(kept, monkeypatch):
+    state = ProcessState()
+    monkeypatch.setattr(torch.cuda, "default_generators", (torch.default_generator,))
+    monkeypatch.setattr(torch.cuda, "has_magma", not torch.cuda.has_magma)
+    assert state.changes() == []
+
+
 def test_checks_of_distributions_are_put_back_and_never_a_fault(kept):
-    state = ProcessState(generators=True)
+    state = ProcessState(of_job=True)
     checks = torch.distributions.Distribution._validate_args
     torch.distributions.Distribution.set_default_validate_args(not checks)
     assert state.changes() == []
@@ -284,7 +97,7 @@ def test_a_default_that_was_put_back_is_noticed_again(kept):
 
 
 def test_generators_are_put_back_and_never_a_fault(kept):
-    state = ProcessState(generators=True)
+    state = ProcessState(of_job=True)
     drawn = random.random(), np.random.random(), torch.rand(1).item()  # noqa: NPY002
     assert state.changes() == []
     state.restore()
@@ -303,7 +116,7 @@ def test_what_an_import_adds_is_no_fault_and_what_it_changes_is_one(kept, tmp_pa
 
 
 def test_a_value_of_the_environment_is_never_shown(kept, monkeypatch):
-    state = ProcessState(generators=True)
+    state = ProcessState(of_job=True)
     monkeypatch.setenv("LTBENCH_TOKEN", "secret")
     assert "secret" not in str(state.changes()[0])
 
@@ -354,7 +167,7 @@ def test_a_leaking_loss_fails_by_name_and_the_next_job_is_right(kept, clean, tmp
 
 
 def test_a_change_in_a_later_call_is_found_at_the_end_of_the_job(kept, clean, tmp_path):
-    state = ProcessState(generators=True)
+    state = ProcessState(of_job=True)
     done = run(tmp_path, ["leaky[late=true,what=default dtype]"], ["vs"])
     message = done["leaky[late=true,what=default dtype]"]["error"]["message"]
     assert message.startswith("one of the techniques of this fit (fashion_mini, exp, convnet[width=4], ")
@@ -376,8 +189,8 @@ def test_techniques_of_other_stages_are_named_too(kept, clean, tmp_path, techniq
 
 
 def test_every_kind_fails_its_cell_and_no_other(kept, clean, tmp_path):
-    state = ProcessState(generators=True)
-    rows = [[f"leaky_posthoc[what={name}]"] for name in LEAKS if name.replace(" ", "").isalnum()]
+    state = ProcessState(of_job=True)
+    rows = [[f"leaky_posthoc[number={number}]"] for number in range(len(LEAKS))]
     done = run(tmp_path, *rows, ["vs"])
     for (label,) in rows:
         assert done[label]["error"]["type"] == "StateChanged", done[label]

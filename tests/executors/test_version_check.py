@@ -16,10 +16,10 @@ def test_versions_are_those_of_the_techniques_that_the_jobs_use(registry):
     fit = make("fit1", model=registry.spec(registry.parse("convnet")),
                segments=[{"loss": registry.spec(registry.parse("focal[gamma=1]")), "mix": None}])  # fmt: skip
     found = versions([fit], registry)
-    assert sorted(found) == ["convnet", "focal", "the harness"]
+    assert sorted(found) == ["ltbench/convnet", "ltbench/focal", "the harness"]
     assert found["the harness"] == HARNESS
     provenance = registry.provenance(registry.parse("focal"))
-    assert found["focal"] == [provenance["distribution"], provenance["version"], provenance["source"]]
+    assert found["ltbench/focal"] == [provenance["distribution"], provenance["version"], provenance["source"]]
 
 
 def test_a_cell_uses_every_metric(registry):
@@ -36,8 +36,11 @@ def test_the_same_versions_are_welcome(registry):
         ({"the harness": ["ltbench", "9.9", "abc"]}, "the command ltbench 9.9 (source abc)"),
         ({"the harness": ["ltbench", __version__, "abc"]}, f"the command ltbench {__version__} (source abc)"),
         ({}, "the command none"),
-        ({"the harness": HARNESS, "focal": ["ltbench", "0.0", "abc"]}, "the command ltbench 0.0 (source abc)"),
-        ({"the harness": HARNESS, "not_here": ["lab", "1", ""]}, "the worker has none, the command lab 1 (source unkn"),
+        ({"the harness": HARNESS, "ltbench/focal": ["ltbench", "0.0", "abc"]}, "the command ltbench 0.0 (source abc)"),
+        (
+            {"the harness": HARNESS, "lab/not_here": ["lab", "1", ""]},
+            "the worker has none, the command lab 1 (source unkn",
+        ),
     ],
 )
 def test_a_difference_is_refused_with_both_versions(registry, theirs, says):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from trial import Trial, kill_leftovers
+from trial import Trial, kill_leftovers, undisturbed_trial
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,4 @@ def nothing_left_running() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Trial:
-    trial = Trial(tmp_path_factory.mktemp("undisturbed"))
-    trial.run("--executor", "inline")
-    trial.publish()
-    return trial
+    return undisturbed_trial(tmp_path_factory.mktemp("undisturbed"))

@@ -1,30 +1,31 @@
+"""The attacks of `attacks.py`, each once or twice: nothing may be lost. What cannot be tried here skips with its reason."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-import attacks
-import fuzz
 import pytest
+from faults import attacks, fuzz
+from faults.attacks_by_techniques import failing_techniques
+from faults.attacks_on_workers import open_workers
+from faults.tally import Tally
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
+ELSEWHERE = {attacks.forged_pages, failing_techniques, open_workers}
+"""Attacks that have a test of their own."""
+
+
+def check(tally: Tally) -> None:
+    if not tally.tried:
+        pytest.skip(tally.not_run)
+    assert not tally.lost, str(tally)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attack", [attacks.concurrent_merges, attacks.concurrent_withdrawals])
-def test_commands_that_write_one_page_at_once_lose_nothing(
-    attack: Callable[[Path, int, int], attacks.Tally], tmp_path: Path
-) -> None:
-    tally = attack(tmp_path, 2, 6)
-    assert tally.tried == 2
-    assert not tally.lost, tally.lost
-
-
-@pytest.mark.slow
-def test_what_strangers_send_replaces_and_says_nothing(tmp_path: Path) -> None:
-    tally = attacks.forged_merges(tmp_path, 1, 0)
-    assert tally.tried == 9
-    assert not tally.lost, tally.lost
+@pytest.mark.parametrize("attack", [attack for attack in attacks.ATTACKS if attack not in ELSEWHERE])
+def test_nothing_is_lost(attack: Callable[[Path, int, int], Tally], tmp_path: Path) -> None:
+    check(attack(tmp_path, 1, 6))
 
 
 @pytest.mark.slow
@@ -34,3 +35,16 @@ def test_no_forged_record_or_page_ends_a_command_in_a_traceback(page: str, tmp_p
     counts = fuzz.fuzz(tmp_path, LEADERBOARDS / page, rounds=15, seed=0, tell=found.append)
     assert counts["commands"] > 200
     assert not found, found[0]
+
+
+@pytest.mark.slow
+def test_what_techniques_raise_costs_their_own_cells(tmp_path: Path) -> None:
+    tally = failing_techniques(tmp_path, 1, 0)
+    check(tally)
+    assert tally.tried > 70
+
+
+def test_nobody_else_can_command_workers_that_ltbench_starts(tmp_path: Path) -> None:
+    tally = open_workers(tmp_path, 1, 0)
+    check(tally)
+    assert tally.tried == 15

@@ -7,18 +7,16 @@ workers.
 from __future__ import annotations
 
 import random
-import shutil
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from dask_processes import DaskProcesses, start_cluster
+from dask_processes import start_cluster
 from signals import stop_once, stop_twice
 from trial import Trial, finished, kill_workers, wait_until_task_runs
 
-import ltbench
-from ltbench.errors import INTERRUPTED, WRONG_USAGE
+from ltbench.errors import INTERRUPTED
 
 pytestmark = pytest.mark.slow
 TRIES = 20
@@ -111,18 +109,3 @@ def test_two_signals_stop_now(undisturbed: Trial, tmp_path: Path) -> None:
         return wait_until_task_runs(trial, process, chance.uniform(0.0, 0.3)) and stop_twice(trial, process, chance)
 
     repeat_fault(tmp_path, undisturbed, stop, lost=2)
-
-
-def test_a_worker_of_another_version_is_refused_with_both_named(tmp_path: Path) -> None:
-    lead = tmp_path / "lead"
-    shutil.copytree(Path(ltbench.__file__).parent, lead / "ltbench", ignore=shutil.ignore_patterns("__pycache__"))
-    own = lead / "ltbench" / "version.py"
-    own.write_text(own.read_text().replace(f'__version__ = "{ltbench.__version__}"', '__version__ = "0.0.9"'))
-    trial = Trial(tmp_path / "trial")
-    with DaskProcesses(tmp_path / "cluster", import_first=(str(lead),)) as cluster:
-        said = finished(trial.start("--executor", f"dask[scheduler={cluster.address}]"), WRONG_USAGE)
-    assert "a worker has another version of ltbench than the command" in said
-    assert "the worker has ltbench 0.0.9 (source " in said
-    assert f"the command ltbench {ltbench.__version__} (source " in said
-    assert trial.lines("began") == []
-    assert not list((trial.root / "records").rglob("*.json"))

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from safetensors.numpy import save
 
 from ltbench.errors import JobFailed
-from ltbench.jobs.cell import Member, predictions
+from ltbench.jobs import probabilities as in_parts
 from ltbench.jobs.posthoc import branch_weights, merged_branches
+from ltbench.jobs.probabilities import Labelled, Member, predictions
 from ltbench.registry.registry import Registry
+from ltbench.stages import Ensemble
+from ltbench_plugins.posthocs.sade_aggregation import SadeAggregation
 from ltbench_plugins.posthocs.tau_norm import TauNorm
+
+if TYPE_CHECKING:
+    from ltbench.stages import FloatArray
 
 NORMS = np.array([[1.0, 2.0], [4.0, 1.0]])
 BIAS = np.array([[0.0, 0.0], [0.0, 1.0]])
@@ -78,3 +85,65 @@ def test_weights_that_do_not_sum_to_one_are_refused(registry: Registry, monkeypa
     monkeypatch.setattr(TauNorm, "branch_weights", lambda self, logits: np.array([1.0, 1.0]))
     with pytest.raises(JobFailed, match=r"returned weights \[1.0, 1.0\]; expected 2 finite weights with sum 1"):
         branch_weights(registry, TauNorm(), np.zeros((1, 2, 1, 2)))
+
+
+@pytest.mark.parametrize("techniques", [{"view": "tta", "ensemble": "bagging"}, {"posthoc": ""}])
+def test_many_images_of_many_classes_are_computed_in_parts_with_the_same_numbers(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, techniques: Mapping[str, str]
+) -> None:
+    rng = np.random.default_rng(0)
+    names = {"view": "identity", "posthoc": "tau_norm", "ensemble": "single", "branches": "experts[n=2]"} | techniques
+    spec = {"posthoc": None} | {stage: registry.spec(registry.parse(name)) for stage, name in names.items() if name}
+    files = {
+        key: save({"branches": rng.normal(size=(2, 7, 2)).astype(np.float32), "labels": np.arange(7) % 2,
+                   "classifier.norms": NORMS.astype(np.float32), "classifier.bias": BIAS.astype(np.float32)})
+        for key in "abcd"
+    }  # fmt: skip
+    views = 2 if names["view"] == "tta" else 1
+    members = [Member(COUNTS, {"test": list("abcd"[at : at + views])}, spec["branches"]) for at in (0, 2)]
+    members = members if names["ensemble"] == "bagging" else members[:1]
+    calls: list[int] = []
+    merge = type(registry.build_as(spec["ensemble"], Ensemble)).merge
+
+    def noting(self: Ensemble, parts: FloatArray) -> FloatArray:
+        calls.append(parts.shape[1])
+        return merge(self, parts)
+
+    monkeypatch.setattr(type(registry.build_as(spec["ensemble"], Ensemble)), "merge", noting)
+
+    def found() -> Labelled:
+        calls.clear()
+        return predictions(registry, spec, members, files.__getitem__, ["test"])["test"]
+
+    whole = found()
+    assert calls == [7]
+    for most in (2, 4, 6, 12):
+        monkeypatch.setattr(in_parts, "TOGETHER", most)
+        parts = found()
+        assert len(calls) > 1
+        assert sum(calls) == 7
+        np.testing.assert_array_equal(parts.labels, whole.labels)
+        np.testing.assert_allclose(parts.probabilities, whole.probabilities, rtol=0, atol=1e-15)
+
+
+def test_weights_of_branches_are_computed_from_all_images_at_once(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_parts, "TOGETHER", 1)
+    told: list[int] = []
+    weigh = SadeAggregation.branch_weights
+
+    def noting(self: SadeAggregation, logits: FloatArray) -> FloatArray | None:
+        told.append(logits.shape[2])
+        return weigh(self, logits)
+
+    monkeypatch.setattr(SadeAggregation, "branch_weights", noting)
+    rng = np.random.default_rng(0)
+    stages = {"view": "tta", "posthoc": "sade_aggregation", "ensemble": "single", "branches": "experts[n=2]"}
+    spec = {stage: registry.spec(registry.parse(name)) for stage, name in stages.items()}
+    logits = rng.normal(size=(2, 7, 2)).astype(np.float32)
+    content = save({"branches": logits, "labels": np.arange(7) % 2})
+    predictions(
+        registry, spec, [Member(COUNTS, {"test": ["a", "a"]}, spec["branches"])], lambda _key: content, ["test"]
+    )
+    assert told == [7]

@@ -11,7 +11,7 @@ import pytest
 from bench import OWN, RESULT, Bench, Extra
 from support import registry_with
 
-from ltbench.core.signals import StopNow
+from ltbench.core.signals import StopNow, catch_signals
 from ltbench.core.spec import Job
 from ltbench.executor import Context
 from ltbench.executors.execute import execute
@@ -211,10 +211,11 @@ def test_a_derivation_that_is_killed_half_way_loses_nothing(tmp_path: Path) -> N
 
     class Killed(Second):
         def compute(self, probabilities, labels, counts):
-            raise StopNow
+            signals.add()
+            signals.add()
 
     here = bench(tmp_path, Killed)
-    with pytest.raises(StopNow):
+    with catch_signals() as signals, pytest.raises(StopNow):
         execute(here.cell(), here.context)
     assert here.context.store.record(before["id"]) == before
     assert renewed(tmp_path, Second)["metrics"]["second"] == 0.25

@@ -22,7 +22,7 @@ from ltbench.registry.registry import Registry
 from ltbench.running.runner import run
 from ltbench.store.store import Store
 from ltbench.suite.suite import Suite
-from ltbench.verify.rerun import plan_of
+from ltbench.verification.rerun import plan_of
 
 ROWS = [["balanced_softmax"], ["drw", "ens"], ["cb_sampler"], ["logit_adjust_posthoc"], ["tta"], ["crt"], ["sam"]]
 """In the same stack as the baseline: the first two; sharing its training: two; alone: the last two."""

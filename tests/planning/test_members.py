@@ -23,7 +23,7 @@ from ltbench.registry.registry import Registry
 from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.suite.suite import changed, find_suite
 from ltbench.technique import Technique
-from ltbench.verify.rerun import plan_of as rerun_plan
+from ltbench.verification.rerun import plan_of as rerun_plan
 
 
 class Mean(Ensemble):

@@ -29,8 +29,8 @@ from ltbench.running.runner import run
 from ltbench.store.store import Store
 from ltbench.suite.suite import Suite, changed, find_suite
 from ltbench.timing.makespan import makespan
-from ltbench.verify.rerun import plan_of as rerun_plan
-from ltbench.verify.rerun import retrain
+from ltbench.verification.rerun import plan_of as rerun_plan
+from ltbench.verification.rerun import retrain
 
 
 class Imitate(Auxiliary):

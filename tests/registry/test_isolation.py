@@ -12,7 +12,9 @@ from support import import_path_env, install, loss_source, ltbench, suite_source
 
 from ltbench.cli import group
 from ltbench.cli.options import VARIABLE
+from ltbench.core.spec import Job
 from ltbench.errors import PluginError, SuiteError
+from ltbench.executors.version_check import versions
 from ltbench.registry.discovery import PluginSelection
 from ltbench.registry.registry import Registry
 from ltbench.registry.requirements import check_required, pins
@@ -54,6 +56,41 @@ def test_output_of_a_plugin_goes_to_stderr(tmp_path: Path) -> None:
 def test_a_plugin_with_a_duplicate_name_is_off(third_party: Install) -> None:
     registry = third_party("bad-pkg", "1", bad=loss_source("twin").replace("[Mine]", "[Mine, Mine]"))
     assert [broken.error for broken in registry.broken] == ["it provides two techniques named 'twin'"]
+
+
+@pytest.mark.parametrize(("hook", "base"), [("observer", "ObserverOffer"), ("executor", "ExecutorOffer")])
+def test_a_plugin_with_two_offers_of_one_name_is_off(hook: str, base: str, third_party: Install) -> None:
+    source = f"""
+from ltbench import {base}, hookimpl
+
+class First({base}):
+    name = "twin"
+
+class Second({base}):
+    name = "twin"
+
+@hookimpl
+def ltbench_{hook}s():
+    return [First, Second]
+"""
+    registry = third_party("bad-pkg", "1", bad=source)
+    assert [broken.error for broken in registry.broken] == [f"it provides two {hook}s named 'twin'"]
+
+
+def test_a_check_of_parameters_that_changes_the_process_is_an_error(third_party: Install) -> None:
+    import torch
+
+    check = """    def check(self):
+        if self.x == 2:
+            import torch
+            torch.set_default_dtype(torch.float64)
+"""
+    source = loss_source("changes_all").replace("    name =", "    x: int = 1\n    name =", 1)
+    registry = third_party("bad-pkg", "1", bad=source.replace("    def ", check + "    def ", 1))
+    assert registry.parse("changes_all[x=3]").label == "changes_all[x=3]"
+    with pytest.raises(PluginError, match="loss 'changes_all' of bad-pkg 1 changes torch's default dtype from"):
+        registry.parse("changes_all[x=2]")
+    assert torch.get_default_dtype() == torch.float32
 
 
 def test_a_suite_cannot_take_the_name_of_a_built_in_one(third_party: Install, tmp_path: Path) -> None:
@@ -124,6 +161,29 @@ def test_both_techniques_of_a_clash_can_be_planned(clash: Registry, tmp_path: Pa
     assert done.exception is None, done.exception
     lines = {line.rpartition("  ")[2] for line in done.stdout.splitlines()}
     assert lines >= {"baseline", "one-pkg/same", "two-pkg/same"}
+
+
+def test_both_techniques_of_a_clash_are_run_kept_and_verified(clash: Registry, tmp_path: Path) -> None:
+    suite = suite_source(
+        "clashing", {"steps": 2, "batch_size": 16}, models=["convnet[width=4]"], seeds=[0],
+        techniques=["one-pkg/same", "two-pkg/same"],
+    )  # fmt: skip
+    (tmp_path / "clashing.toml").write_text(suite)
+    places = ["--store", tmp_path / "store", "--leaderboards", tmp_path / "boards"]
+    words = ["run", "--suite", tmp_path / "clashing.toml", "--executor", "inline", *places]
+    first = call(*words)
+    assert first.exception is None, first.exception
+    assert "damaged" not in first.stderr
+    again = call(*words)
+    assert "3 cells, 3 of them done" in again.stderr
+    assert "made by other versions" not in again.stderr
+    assert call("verify", tmp_path / "boards" / "local" / "clashing").return_value == 0
+
+
+def test_workers_compare_the_versions_of_both_techniques_of_a_clash(clash: Registry) -> None:
+    specs = [clash.spec(clash.parse(name)) for name in ("one-pkg/same", "two-pkg/same")]
+    found = versions([Job(key="fit", kind="fit", spec={"segments": specs}, parents=())], clash)
+    assert [found[name][0] for name in ("one-pkg/same", "two-pkg/same")] == ["one-pkg", "two-pkg"]
 
 
 def test_a_clash_ends_when_one_plugin_is_off(clash: Registry) -> None:

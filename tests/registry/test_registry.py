@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from support import imported, loss_source
 
 from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import ParameterError, PluginError, UsageError
+from ltbench.registry.discovery import PluginSelection
 from ltbench.registry.registry import Registry, UnknownTechnique
 
 
@@ -102,6 +105,29 @@ def test_a_plugin_file_that_cannot_be_used_is_an_error(tmp_path: Path, text: str
     with pytest.raises(PluginError) as error:
         Registry.load(PluginOrigin(plugin_files=(str(file),)))
     assert why in str(error.value)
+
+
+def test_a_plugin_file_that_another_user_could_change_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "my_loss.py"
+    file.write_text(loss_source("my_loss"))
+    file.chmod(0o666)
+    for selection in (PluginSelection(files=(str(file),)), PluginSelection(words=(str(file),))):
+        with pytest.raises(PluginError, match="another user could change it") as error:
+            selection.origin()
+        assert error.value.fix.startswith(f"chmod o-w {file}")
+    file.chmod(0o664)
+    assert PluginSelection(files=(str(file),)).origin().plugin_files == (str(file),)
+
+
+def test_a_plugin_file_is_compiled_from_the_source_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = tmp_path / "my_loss.py"
+    for name in ("my_loss", "no_loss"):
+        file.write_text(loss_source(name))
+        os.utime(file, (1e9, 1e9))  # as a copy that keeps times
+        assert name in Registry.load(PluginOrigin(plugin_files=(str(file),))).entries
 
 
 def test_every_stage_with_a_default_has_exactly_one_baseline(registry: Registry) -> None:

@@ -63,11 +63,14 @@ def run(folder: Path, kinds: list[str], env: dict[str, str] | None = None) -> li
     (folder / "tiny.toml").write_text(suite_source("tiny", SHORT, **fields))
     at = ["--store", str(folder / "store"), "--leaderboards", str(folder / "leaderboards")]
     words = ["run", "--suite", str(folder / "tiny.toml"), *at]
+    seen = folder / "seen.txt"
+    words += ["--observe", f"{new['observer']}[file={seen}]"] if "observer" in kinds else []
     if env is None:
         assert call(*words).return_value == 0
     else:
         done = ltbench(*words, env=env, cwd=folder)
         assert done.returncode == 0, done.stderr
+    assert seen.is_file() == ("observer" in kinds)
     page = (folder / "leaderboards" / "local" / "tiny" / "README.md").read_text()
     assert all(name in page for names in combinations for name in names)
     records = records_of(folder / "leaderboards" / "local" / "tiny")
@@ -85,8 +88,8 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str
 
 
 def test_there_is_something_new_for_every_stage() -> None:
-    assert set(KINDS) == {*STAGES, "method", "suite", "executor"}
-    assert set(NO_COMBINATION) == {"metric", "suite", "executor"}
+    assert set(KINDS) == {*STAGES, "method", "suite", "executor", "observer"}
+    assert set(NO_COMBINATION) == {"metric", "suite", "executor", "observer"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -136,6 +139,7 @@ def test_what_is_generated_is_lint_clean(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_the_tests_of_every_stage_pass(everything: tuple[Path, dict[str, str]]) -> None:
     package, env = everything
     done = run_own_tests(package, env=env)

@@ -13,12 +13,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
+import torch
+from PIL import Image, ImageOps
 from support import call
 
 import ltbench
 from ltbench.errors import JobFailed, PluginError, StoreError, UnknownName, UsageError
+from ltbench.image_files.decode import read_image, warnings_by_thread
+from ltbench.trained_model.card import card
 from ltbench.trained_model.export import export_model
 
 if TYPE_CHECKING:
@@ -84,7 +89,7 @@ def run_card() -> Iterator[Callable[[Path, Path], tuple[str, float]]]:
     def run(folder: Path, photo: Path) -> tuple[str, float]:
         shutil.copyfile(photo, folder / "photo.jpg")
         code = code_of(folder)
-        assert len([line for line in code.splitlines() if line and "import" not in line]) <= 16
+        assert len([line for line in code.splitlines() if line and "import" not in line]) <= 20
         process.stdin.write(json.dumps({"folder": str(folder), "code": code}) + "\n")
         process.stdin.flush()
         assert process.stdout.readline() == "0\n", (folder / "stderr.txt").read_text()
@@ -154,6 +159,57 @@ def test_the_card_makes_images_square_as_the_model_does(
     mine = ltbench.load_model(tmp_path / "model")(files).probabilities
     evaluated = trained_photos.evaluated(record).probabilities
     np.testing.assert_allclose(np.sort(mine, 0), np.sort(evaluated, 0), atol=1e-5)
+
+
+def odd_photos(folder: Path) -> Iterator[Path]:
+    """Write photos that a plain `Image.open(...).convert("RGB")` reads otherwise."""
+    rng = np.random.default_rng(3)
+    ramp = np.linspace(0, 1, 30 * 24).reshape(30, 24)
+    colours = (np.stack([ramp, ramp.T.reshape(30, 24), 1 - ramp], -1) * 200 + rng.integers(0, 50, (30, 24, 3))).astype(
+        np.uint8
+    )
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(colours).save(folder / "turned.png", exif=exif)
+    Image.fromarray((ramp * 40_000).astype(np.uint16)).save(folder / "deep.png")
+    clear = Image.fromarray(colours)
+    clear.putalpha(Image.fromarray((255 * (ramp > 0.4)).astype(np.uint8)))
+    clear.save(folder / "clear.png")
+    clear.quantize(16).save(folder / "palette.png")
+    Image.fromarray(colours).convert("CMYK").save(folder / "print.tif")
+    Image.fromarray(colours).convert("LA").save(folder / "grey.png")
+    yield from sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("fields", "ground", "white"),
+    [
+        ({}, "white", 65535),
+        ({"background": 90, "white": 50_000.0}, "grey of level 90", 50_000),
+        ({"background": 0, "channels": 1, "fit": "pad"}, "black", 65535),
+    ],
+)
+def test_the_card_reads_files_as_the_model_does(
+    fields: dict[str, object], ground: str, white: int, trained_photos: Trained, tmp_path: Path
+) -> None:
+    about = export(trained_photos, "cb_sampler", tmp_path / "model", "seeds").description
+    rules = msgspec.structs.replace(about.reading, **fields)
+    text = card(msgspec.structs.replace(about, reading=rules), (), "")
+    (tmp_path / "model" / "README.md").write_text(text)
+    code = code_of(tmp_path / "model")
+    reading = code[code.index("image = ") : code.index("probabilities = ")]
+    (tmp_path / "odd").mkdir()
+    for file in odd_photos(tmp_path / "odd"):
+        names = {"Image": Image, "ImageOps": ImageOps, "numpy": np, "torch": torch}
+        exec(reading.replace("photo.jpg", str(file)), names)
+        with warnings_by_thread():
+            expected, _ = read_image(file, rules)
+        np.testing.assert_array_equal(names["pixels"][0].numpy(), expected, err_msg=file.name)
+    assert f"transparent parts on {ground}." in text
+    assert f"scaled so that {white} is white" in text
+    assert "by torch" not in text
+    rules = msgspec.structs.replace(rules, fast=True)
+    assert "by torch" in card(msgspec.structs.replace(about, reading=rules), (), "")
 
 
 @pytest.mark.parametrize("model", ["test_resnet", "test_resnet[resize=24]", "test_efficientnet"])
@@ -368,6 +424,14 @@ def test_an_export_that_fails_leaves_what_was_there(
         command(trained_photos, "logit_adjust_posthoc", tmp_path / "model", "--overwrite")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert ltbench.load_model(tmp_path / "model").description.label == "cb_sampler"
+
+
+def test_a_folder_that_cannot_be_written_is_at_fault_and_not_the_store(trained_photos: Trained, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="the model cannot be written") as caught:
+        command(trained_photos, "cb_sampler", tmp_path / "file" / "model")
+    assert caught.value.fix.endswith("give another place to write to")
+    assert "store" not in str(caught.value).lower()
 
 
 def test_a_store_with_other_logits_is_found(

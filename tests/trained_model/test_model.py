@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from support import call, main_result, python
 
@@ -93,6 +98,9 @@ def test_paths_images_and_arrays_are_classified_alike(exported, trained_photos: 
     [
         (np.zeros((4, 4, 3)), "float64 [4, 4, 3]; expected uint8"),
         (np.zeros((3, 8, 8), np.uint8), "uint8 [3, 8, 8]; expected uint8 [H, W]"),
+        (np.zeros((32, 0, 3), np.uint8), "uint8 [32, 0, 3]"),
+        (np.array(["a.png"]), "[1]; expected uint8 [H, W]"),
+        (Image.new("RGB", (0, 5)), "it has no pixels"),
         ("nothing.png", "nothing.png"),
     ],
 )
@@ -100,6 +108,30 @@ def test_what_is_no_image_is_refused_by_name(given: object, said: str, exported)
     with pytest.raises(DataError, match="cannot be read as an image") as error:
         ltbench.load_model(exported("baseline"))([given])
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (None, "NoneType"), (3, "int"), (b"GIF89a", "bytes"), ([b"GIF89a"], "bytes"), ([[0, 1], [2, 3]], "list"), ([0, 1], "int"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), "torch.Tensor"), ([torch.zeros(8, 8)], "torch.Tensor"), ([None], "NoneType"),
+    ],
+)  # fmt: skip
+def test_what_is_neither_path_nor_image_nor_array_is_an_error_that_says_what_is_accepted(
+    given: object, name: str, exported
+) -> None:
+    model = ltbench.load_model(exported("baseline"))
+    with pytest.raises(DataError, match=f"an object of type {name} cannot be read") as error:
+        model(given)
+    assert "a path, an image of Pillow, or an array uint8 [H, W], [H, W, 3]" in error.value.why
+    with pytest.raises(DataError, match="an object of type"):
+        model.read(given)
+
+
+def test_of_several_images_only_those_that_are_none_are_errors(exported, trained_photos: Trained) -> None:
+    model = ltbench.load_model(exported("baseline"))
+    found = list(model.read_each([trained_photos.test_photos[0], 3, np.zeros((4, 0), np.uint8)]))
+    assert [isinstance(one, DataError) for one in found] == [False, True, True]
 
 
 def test_files_are_read_by_the_rules_of_the_data_set(exported, trained_photos: Trained, tmp_path: Path) -> None:
@@ -292,9 +324,50 @@ def test_the_command_writes_a_csv_file(exported, trained_photos: Trained, tmp_pa
     assert not np.allclose(other["probability"], table["probability"])
 
 
+def test_a_path_with_line_breaks_is_the_path_for_programs_and_escaped_on_the_terminal(
+    exported,
+    trained_photos: Trained,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    # An accent of its own, as macOS writes it, is not the letter with the accent.
+    names = ["a\nb.png", "c\rd.png", 'e\x1b\x7f,".png', "u\u0308.png"]
+    for name in names:
+        (folder / name).write_bytes(trained_photos.test_photos[0].read_bytes())
+    (folder / os.fsdecode(b"\xff.png")).write_bytes(b"broken")
+    (folder / "z\n.png").write_bytes(b"broken")
+    paths = [*(f"odd/{name}" for name in names), "odd/z\n.png", "odd/\\xff.png"]
+    args = ["predict", exported("baseline"), "odd"]
+    code, out, err = main_result(capsys, *args, "--json")
+    assert code == 1
+    assert [one["file"] for one in json.loads(out)] == paths
+    assert "not read: odd/z\\x0a.png: " in err
+    for target in ("-", "out.csv"):
+        code, out, err = main_result(capsys, *args, "--csv", target)
+        assert code == 1
+        assert ("written: 6 images in out.csv" in err) == (target != "-")
+        text = out if target == "-" else Path(target).read_bytes().decode()
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        assert [row["file"] for row in rows] == paths
+        assert [bool(row["label"]) for row in rows] == [True] * 4 + [False] * 2
+    assert not Path("-").exists()
+    out = main_result(capsys, *args)[1]
+    assert "odd/a\\x0ab.png" in out
+    assert "odd/c\\x0dd.png" in out
+
+
 @pytest.mark.parametrize(
     ("images", "options", "said"),
     [
+        (
+            ["p/*.png"],
+            [],
+            "there is no p/\\*.png\n  why: patterns are expanded by the shell.*\n  try: give the folder p, or",
+        ),
         (["nowhere"], [], "there is no nowhere"),
         (["empty"], [], "there are no images in empty"),
         (["empty"], ["--csv", "x.csv", "--json"], "exclude each other"),
@@ -305,8 +378,9 @@ def test_a_mistake_ends_the_command_before_it_loads_a_model(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError) as error:
         call("predict", "model", *images, *options)
+    assert re.search(said, str(error.value))
 
 
 def test_the_command_says_that_it_cannot_calibrate(exported, trained_photos: Trained) -> None:

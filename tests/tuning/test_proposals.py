@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Annotated, Literal
 
 import pytest
@@ -76,6 +77,20 @@ class Mistaken(Loss):
             raise KeyError("gamma")
 
 
+class Narrow(Loss):
+    name = "same"
+    qualified = "one-pkg/same"
+
+    factor: Annotated[float, Meta(ge=0, le=1), Tune(0.0, 1.0)] = 0.5
+
+
+class Wide(Posthoc):
+    name = "same"
+    qualified = "two-pkg/same"
+
+    factor: Annotated[float, Meta(ge=10, le=20), Tune(10.0, 20.0)] = 15.0
+
+
 def space(*techniques: object, recipe: Recipe = RECIPE, **tuning: object) -> Space:
     return Space(Combination(tuple(techniques)), recipe, Tuning(**({"trials": 9} | tuning)))
 
@@ -104,6 +119,18 @@ def test_values_lie_in_their_ranges_and_reach_what_is_trained() -> None:
         assert 0.5 <= loss.gamma <= 4.0
         assert view.by == point.values["vote.by"]
         assert point.recipe == Recipe(epochs=2, lr=point.values["lr"], weight_decay=point.values["weight_decay"])
+
+
+@pytest.mark.parametrize("sampler", ["quasi_random", "tpe"])
+def test_two_techniques_of_one_name_have_values_of_their_own(sampler: str) -> None:
+    if sampler == "tpe":
+        pytest.importorskip("optuna")
+    points = trials(space(Narrow(), Wide()), sampler=sampler)[1:]
+    assert len(points) == 8
+    for point in points:
+        loss, posthoc = point.combination.techniques
+        assert loss == Narrow(factor=point.values["one-pkg/same.factor"])
+        assert posthoc == Wide(factor=point.values["two-pkg/same.factor"])
 
 
 def test_quasi_random_trials_cover_every_range_evenly() -> None:
@@ -213,7 +240,10 @@ def test_tpe_survives_failed_trials() -> None:
     [
         {"trials": 1},
         {"trials": 4, "recipe": {"lr": (0.2, 0.1)}},
+        {"trials": 4, "recipe": {"lr": (0.2, math.inf)}},
         {"trials": 4, "batch": 3},
+        {"trials": 4, "sampler": "tpe", "batch": 4},
+        {"trials": 100_001},
         {"trials": 4, "on": "test"},
     ],
 )

@@ -13,7 +13,7 @@ from support import registry_with
 from synthetic import record
 from tiny import Tiny
 
-from ltbench import Meta, Tune
+from ltbench import Meta, NotTuned, Tune
 from ltbench.core.spec import Job
 from ltbench.errors import RecordError
 from ltbench.executor import Context
@@ -28,6 +28,8 @@ from ltbench.tuning.tuner import Tuner, TuningPart
 
 class Net(Model):
     name = "tuned_net"
+
+    width: Annotated[int, Meta(ge=1), NotTuned("its size")] = 1
 
 
 class Sharp(Loss):
@@ -118,6 +120,20 @@ def test_trials_hold_images_out_and_see_no_test_image(here: Context) -> None:
     for part in parts:
         if part.is_trial:
             assert {job.spec["split"] for job in part.plan.of_kind("predict")} == {"held_out"}
+
+
+def test_parts_say_which_rows_they_try_and_where_if_that_differs(here: Context) -> None:
+    parts = run(Tuner(suite_of(), here), here, by_gamma, workers=0)
+    assert [part.about for part in parts[:4]] == [
+        "4 trials of baseline (imbalance factor 2)",
+        "tuned rows: baseline (imbalance factor 2)",
+        "4 trials of baseline (imbalance factor 5)",
+        "tuned rows: baseline (imbalance factor 5)",
+    ]
+    (part, *_) = run(Tuner(suite_of(imbalance_factors=[5]), here), here, by_gamma, workers=0)
+    assert part.about == "4 trials of baseline"
+    (part, *_) = run(Tuner(suite_of(models=["tuned_net", "tuned_net[width=2]"]), here), here, by_gamma)
+    assert "baseline (tuned_net[width=2], imbalance factor 2)" in part.about
 
 
 def test_the_best_values_are_trained_on_the_whole_subset_with_all_seeds(here: Context) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from ltbench.cli.running.page_of_run import SUITE_FILE
 from ltbench.core.words import counted
 from ltbench.errors import UsageError
+from ltbench.records.page_sources import SUITE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +126,7 @@ def write_local_page(
 
 
 def _current(old: RecordsFile, records: Sequence[Record], *, is_same: bool) -> RecordsFile:
-    """Return the records of a page that stay: none of another run, and none that the new records supersede."""
+    """Return the records of a page that stay: none of another run or of other images, and none that the new ones supersede."""
     from ltbench.core.spec import canonical
     from ltbench.records.records_file import records_file
 
@@ -135,5 +135,18 @@ def _current(old: RecordsFile, records: Sequence[Record], *, is_same: bool) -> R
 
     new = {what(record) for record in records}
     ids = {record.id for record in records}
-    kept = [r for r in old.all_records if is_same and (r.id in ids or what(r) not in new)]
+    now = {(record.setting.dataset, record.fingerprint) for record in records}
+    names = {dataset for dataset, _ in now}
+    kept, changed = [], 0
+    for record in old.all_records if is_same else ():
+        if record.setting.dataset in names and (record.setting.dataset, record.fingerprint) not in now:
+            changed += 1
+        elif record.id in ids or what(record) not in new:
+            kept.append(record)
+    if changed:
+        click.echo(
+            f"{counted(changed, 'record')} of images that have changed since {'is' if changed == 1 else 'are'} "
+            "removed from the page and kept in the store",
+            err=True,
+        )
     return records_file(kept, old.invalidations)

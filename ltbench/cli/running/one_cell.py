@@ -47,7 +47,7 @@ def run_cell(before: Record, context: Context, executor: Executor, options: RunO
     """Compute the cell of a record unless the store has it, and print whether the numbers agree. Writes no page."""
     from ltbench.records.agreement import agreement
     from ltbench.running.progress import Progress
-    from ltbench.verify.rerun import retrain
+    from ltbench.verification.rerun import retrain
 
     cached = context.store.status(before.id) == "ok"
     with Progress() as progress:

@@ -69,25 +69,28 @@ def datasets_of(asked: Asked, context: Context) -> list[Dataset]:
         raise UsageError("--cost and --metric both say what rows are compared by", fix="leave one of them out")
     given: dict[str, object] = {"path": str(asked.photos.resolve()), "size": asked.size}
     given |= {"strict": True} if asked.is_strict else {}
+    whole = kind.parse(given)
+    try:
+        whole.locate(context.data_root)
+        has_test_images = True
+    except NoTestImages:
+        has_test_images = False
+    if has_test_images:
+        _check_undivided(asked, f"{asked.photos} has test images", ways)
+        return [whole]
     if asked.test is not None:
-        _check_undivided(asked, f"--test {asked.test}")
+        _check_undivided(asked, f"--test {asked.test} has the test images")
         return [kind.parse(given | {"test": str(asked.test.resolve())})]
     divided = given | ({"groups": asked.groups} if asked.groups else {})
     if asked.holdout is not None:
         return [kind.parse(divided | {"test_fraction": asked.holdout})]
-    try:
-        whole = kind.parse(given)
-        whole.locate(context.data_root)
-    except NoTestImages:
-        folds = asked.folds or FOLDS
-        return [kind.parse(divided | {"folds": folds, "fold": fold}) for fold in range(1, folds + 1)]
-    _check_undivided(asked, f"{asked.photos} has test images")
-    return [whole]
+    folds = asked.folds or FOLDS
+    return [kind.parse(divided | {"folds": folds, "fold": fold}) for fold in range(1, folds + 1)]
 
 
-def _check_undivided(asked: Asked, why: str) -> None:
-    """Raise `UsageError` if the user wants to divide images that need no division."""
-    if option := "--groups" if asked.groups else "--folds" if asked.folds else "":
+def _check_undivided(asked: Asked, why: str, ways: Sequence[str] = ()) -> None:
+    """Raise `UsageError` if the user wants to divide images that need no division. ways: other options that would."""
+    for option in ("--groups",) if asked.groups else ways:
         raise UsageError(f"{option} has no effect", why=f"{why}, so no images are divided", fix=f"leave {option} out")
 
 

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ltbench.cli.asked_suite import every_technique
+from ltbench.cli.page_names import checked_name
 from ltbench.cli.running.reproduce_command import suite_command
 from ltbench.core.checksums import digest
 from ltbench.core.plugins import BUILT_IN
 from ltbench.core.spec import canonical
 from ltbench.costs import is_cost
-from ltbench.errors import UsageError
 from ltbench.records.locations import LOCAL
+from ltbench.records.page_sources import SUITE_FILE
 from ltbench.stages import Profile
 from ltbench.technique import written
 
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from ltbench.registry.registry import Registry
     from ltbench.suite.suite import Suite
 
-SUITE_FILE = "suite.toml"
-"""Copy of a suite file that is not built in, beside the page, so that the command of the page can name it."""
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
-"""Valid names of pages, which are also names of folders."""
 _READABLE = 40
 _LISTED = 4
 
@@ -82,7 +79,7 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
     shown = base
     if differs and (asked != base or base.title == own.title):
         shown = _with_texts(asked, base, differs)
-    folder = leaderboards / LOCAL / _checked(_page_name(base.name, differs) + suffix if name is None else name)
+    folder = leaderboards / LOCAL / checked_name(_page_name(base.name, differs) + suffix if name is None else name)
     # The suite of a third-party plugin is copied, too, because no record names the plugin of the suite.
     carried = installed is None or own != base or registry.suite_sources[base.name].distribution != BUILT_IN
     return PageOfRun(
@@ -92,16 +89,6 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
         definition=definition_of(asked, registry),
         suite_file=file.read_bytes() if carried else None,
     )
-
-
-def _checked(name: str) -> str:
-    if not NAME.fullmatch(name):
-        raise UsageError(f"'{name}' is not a valid name of a page", why="the name is used for a folder",
-                         fix="use at most 100 letters a-z, digits, - and _")  # fmt: skip
-    if name == LOCAL:
-        raise UsageError(f"'{name}' is not a valid name of a page", why="that folder contains the local pages",
-                         fix="--name OTHER")  # fmt: skip
-    return name
 
 
 def _cells(suite: Suite, registry: Registry) -> dict[str, Any]:

@@ -65,6 +65,14 @@ class PartSource(Protocol):
         """Return what a run that ends before its last part leaves. begun: combinations of the parts that were started."""
 
 
+def check_tuning(suite: Suite) -> None:
+    """Raise `MissingExtra` if what proposes the trials of a suite is not installed: before its rows run, not after."""
+    if suite.tune is not None:
+        from ltbench.tuning.proposals import check_installed
+
+        check_installed(suite.tune)
+
+
 def tuning_parts(
     tuner: Tuner,
     workers: int,
@@ -96,6 +104,8 @@ class SuiteParts:
     """The parts of a suite: its rows with their own parameters, then its tuning."""
 
     def __init__(self, suite: Suite, context: Context) -> None:
+        """Begin with a suite. Raises `MissingExtra` if what proposes the trials of its tuning is not installed."""
+        check_tuning(suite)
         self._suite, self._context = suite, context
         self.tuned: list[TunedRow] = []
         self.searched: Searched | None = None

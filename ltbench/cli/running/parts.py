@@ -11,6 +11,7 @@ from ltbench.cli.running.local_page import check_page, write_local_page
 from ltbench.cli.running.prepare import prepare
 from ltbench.cli.writing import writing
 from ltbench.core.atomic_files import check_writable
+from ltbench.core.spec import is_partial
 from ltbench.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ltbench.leaderboard.publish import SuiteFolder
     from ltbench.planning.plan import Plan
     from ltbench.running.events import Event, Summary
+    from ltbench.running.observing import Observing
     from ltbench.running.options import RunOptions
     from ltbench.running.run_log import RunLog
 
@@ -35,9 +37,11 @@ class RunResult:
         self.rest = ""
         """What is left where there are parts that were not started; empty if there are none."""
         self.combinations = 0
-        """Combinations of the parts that were started."""
+        """Combinations of the parts that were started; of a search, those that were run."""
         self.all_combinations = 0
         """Combinations of all parts."""
+        self.failed_of_no_page = 0
+        """Failed cells that are on no page: trials, and first halves of trainings."""
         self.failed_metrics: dict[str, dict[str, str]] = {}
         """Metric -> cell without its numbers -> why the metric failed."""
 
@@ -51,8 +55,9 @@ class RunResult:
 
 
 def run_parts(
-    source: PartSource, context: Context, executor: Executor, options: RunOptions, *, log: RunLog, page: PageOfRun
-) -> RunResult:
+    source: PartSource, context: Context, executor: Executor, options: RunOptions,
+    *, log: RunLog, page: PageOfRun, observing: Observing | None = None,
+) -> RunResult:  # fmt: skip
     """Run the parts of a plan as far as budget and signals allow.
 
     page: where its records are shown. Once every part is done, training states kept for later parts are removed.
@@ -79,8 +84,12 @@ def run_parts(
             result.all_combinations = source.combinations(plan)
         if not options.sharing:
             part = part._replace(plan=without_sharing(plan))
-        _run_part(part, context, executor, options, log=log, page=page, result=result, source=source)
+        _run_part(
+            part, context, executor, options, log=log, page=page, result=result, source=source, observing=observing
+        )
         foreseen |= plan.foreseen
+    if (searched := source.searched) is not None:
+        result.combinations = len({row.combination for row in searched.rows if row.cells})
     if result.stopped is None and next(parts, None) is not None:
         result.rest = source.rest(result.combinations)
     elif result.stopped is None:
@@ -91,7 +100,7 @@ def run_parts(
 
 def _run_part(
     part: Part, context: Context, executor: Executor, options: RunOptions,
-    *, log: RunLog, page: PageOfRun, result: RunResult, source: PartSource,
+    *, log: RunLog, page: PageOfRun, result: RunResult, source: PartSource, observing: Observing | None,
 ) -> None:  # fmt: skip
     from ltbench.core.signals import catch_signals
     from ltbench.planning.without_sharing import compare_with_shared
@@ -116,6 +125,8 @@ def _run_part(
         def on_event(event: Event) -> None:
             progress(event)
             log(event)
+            if observing is not None:
+                observing(event)
 
         try:
             summary = run(
@@ -123,6 +134,7 @@ def _run_part(
                 prediction=prediction, keep_states=plan.foreseen, renew=status.derivable, on_event=on_event,
             )  # fmt: skip
             result.summaries.append(summary)
+            result.failed_of_no_page += sum(is_partial(plan.jobs[key].spec) for key in summary.failed)
         except Interrupted as error:
             result.stopped = error
             log.interrupted()
@@ -131,6 +143,8 @@ def _run_part(
             with writing(page.folder):
                 paths, shown = write_local_page(page, plan, context, source.tuned, source.searched)
             result.published, result.shown = paths or result.published, shown or result.shown
+            if observing is not None and paths:
+                observing.page_written(page.file)
         else:
             click.echo(compare_with_shared(plan, context.store), err=True)
     if signals and result.stopped is None:

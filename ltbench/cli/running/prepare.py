@@ -81,7 +81,7 @@ def discard_stale(plan: Plan, status: PlanStatus, context: Context) -> None:
     from ltbench.store.training_states import remove_states
 
     store = context.store
-    current: dict[str, dict[str, Any]] = {}
+    current: dict[tuple[str, str], dict[str, Any]] = {}
     gone: set[str] = set()
     for cell in plan.cells:
         if cell.key not in status.stale and cell.key not in status.underivable:

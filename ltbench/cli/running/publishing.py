@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ltbench.cli.options import leaderboards_words, load_registry
+from ltbench.cli.page_names import NAME
 from ltbench.cli.writing import readme_lock, writing
 from ltbench.core.words import counted
 from ltbench.errors import UnknownName, UsageError
@@ -30,7 +31,6 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
 
     Raises `UnknownName` if there is no such local page, and `UsageError` as `check_publishable`.
     """
-    from ltbench.cli.running.page_of_run import NAME
     from ltbench.leaderboard.publish import update_readme
     from ltbench.records.locations import LOCAL, published
     from ltbench.records.records_file import records_path
@@ -52,11 +52,11 @@ def _write_page(source: Path, target: Path, *, is_replaced: bool, replacing: str
 
     replacing: the command that replaces the page of another suite.
     """
-    from ltbench.cli.running.page_of_run import SUITE_FILE
     from ltbench.leaderboard.publish import read_folder, write_folder
     from ltbench.leaderboard.tuned_rows import shown_records
     from ltbench.records import search_file, tuning_file, verifications
     from ltbench.records.merging import kept_from_other_machines
+    from ltbench.records.page_sources import SUITE_FILE
     from ltbench.records.written_files import write_atomic
 
     (facts, content), (before, old) = read_folder(source), read_folder(target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -69,7 +69,7 @@ class Tested:
         self._by_default = not (metric or suite.metric)
         self._score = _score(self._compared, self._info, registry)
         records = [*read_folder(folder)[1].records, *more]
-        self._pooled = self._pool(record for record in records if record.status == "ok")
+        self._pooled = self._pool(record for record in records if record.status == "ok" and self._is_of_these(record))
         self.best = self._best()
         """What is recommended."""
 
@@ -78,7 +78,7 @@ class Tested:
         info = self._info
         return Answer(
             classes=info.classes,
-            images=tuple(int(a + b) for a, b in zip(info.train_counts, info.test_counts, strict=True)),
+            images=tuple(map(int, np.add(info.train_counts, info.test_counts if len(self._infos) > 1 else 0))),
             folds=len(self._infos),
             model=self._suite.models[0],
             column=_column(self._compared, self._context.registry),
@@ -88,10 +88,16 @@ class Tested:
             baseline=BASELINE,
             choice=CHOICE,
             note=self._note,
+            found=[] if info.report is None else [info.report.summary(), *info.report.remarks()],
         )
 
-    def write(self, fewer: Sequence[Sequence[Record]]) -> None:
-        """Write the page beside the leaderboard, and print the answer in a few lines.
+    def _is_of_these(self, record: Record) -> bool:
+        """Whether a record is of the images as they are now: a page may have some of those before a change."""
+        info = self._infos.get(record.setting.dataset)
+        return info is not None and record.fingerprint == info.fingerprint
+
+    def write(self, fewer: Sequence[Sequence[Record]], say: Callable[[str], object]) -> Path:
+        """Write the page beside the leaderboard, say the answer in a few lines, and return the page.
 
         fewer: records of the recommended row with smaller parts of the images of each class.
         """
@@ -100,8 +106,9 @@ class Tested:
         for name, text in ((FILE, page), (HTML, html(page))):
             write_atomic(self._folder / name, text.encode())
         for line in sentences(answer, self._pooled):
-            click.echo(line)
+            say(line)
         click.echo(f"written: {self._folder / FILE}, {HTML}", err=True)
+        return self._folder / FILE
 
     def promise(self) -> str:
         """Return what can be expected of a model that is trained on all images, in a sentence."""
@@ -121,33 +128,40 @@ class Tested:
         counts = [np.mean([one.data["counts"] for one in records], axis=0).astype(np.int64) for records in parts]
         recalls = [self._pool(records).recalls(self.best.row) for records in parts]
         support = np.bincount(self._pooled.labels, minlength=len(self._info.classes))
-        return gains([*counts, whole], [*recalls, self._pooled.recalls(self.best.row)], support)
+        return gains([*counts, whole], [*recalls, self._pooled.recalls(self.best.row)], support, self._answer.images)
 
     def _best(self) -> Choice:
-        """Return what most folds chose; of several, the one with the best score. Plain training if the choice is surely worse."""
+        """Return what most folds chose; of several, the one with the best score. Plain training, if choosing gained nothing."""
         sign = 1 if self._compared.higher_is_better else -1
-        if CHOICE in self._pooled.rows:
-            gain = self._pooled.difference(CHOICE, BASELINE)
-            if max(sign * gain.low, sign * gain.high) < 0:
-                return Choice(BASELINE)
-        there = [choice for choice in self._chosen.values() if choice.row in self._pooled.rows]
-        if not there:
+
+        def gains(row: str) -> bool:
+            return sign * self._pooled.difference(row, BASELINE).value > 0
+
+        there = [one for one in self._chosen.values() if one.row in self._pooled.rows and gains(one.row)]
+        if not there or (CHOICE in self._pooled.rows and not gains(CHOICE)):
             return Choice(BASELINE)
         return max(there, key=lambda choice: (there.count(choice), sign * self._pooled.score(choice.row).value))
 
     def _pool(self, records: Iterable[Record]) -> Pooled:
-        """Return the predictions of all rows that were tested in every fold. Raises `StoreError` if one is not in the store."""
+        """Return the predictions of all rows that were tested in every fold.
+
+        Rows whose predictions are not in the store, as they are of an earlier run, are left out. Raises `StoreError` if
+        one is needed.
+        """
         stored, registry = StorePredictions(self._context.store), self._context.registry
         tables: dict[str, dict[str, dict[int, FloatArray]]] = {}
         labels: dict[str, IntArray] = {}
+        needed = {BASELINE, *(choice.row for choice in self._chosen.values())}
         for record in records:
-            found = predictions_of(record, registry, stored)
-            if found is None:
-                raise StoreError(
-                    f"the predictions of cell {record.id} are not in the store", fix="run the command again"
-                )
             model = registry.parse(record.setting.model, Model.stage)
             row = Choice(record.label, is_fine_tuned=isinstance(model, Model) and not model.is_frozen).row
+            found = predictions_of(record, registry, stored)
+            if found is None:
+                if row in needed:
+                    raise StoreError(
+                        f"the predictions of cell {record.id} are not in the store", fix="run the command again"
+                    )
+                continue
             test = found["test"]
             labels[record.setting.dataset] = test.labels
             tables.setdefault(row, {}).setdefault(record.setting.dataset, {})[record.setting.seed] = test.probabilities
@@ -174,6 +188,13 @@ class Tested:
         unit_of = {image.tobytes(): unit for image, unit in zip(images.train_images, images.train_units, strict=True)}
         folds = [one.load(root).test_images for one in self._datasets.values() if isinstance(one, Dataset)]
         return np.array([unit_of[image.tobytes()] for fold in folds for image in fold], np.int64)
+
+
+def check_metric(metric: str, info: DatasetInfo, registry: Techniques) -> None:
+    """Raise `UsageError` for a metric that is not known, or costs that do not go with the classes, before anything is run."""
+    compared = test_metric(metric, info.test_counts, registry)
+    classes = len(info.classes)
+    _score(compared, info, registry)(np.eye(classes), np.arange(classes))
 
 
 def _score(compared: Compared, info: DatasetInfo, registry: Techniques) -> Score:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ltbench.cli.running.part_sources import PartSource
     from ltbench.executor import Context, ExecutorOffer, Terms
     from ltbench.leaderboard.publish import SuiteFolder
+    from ltbench.observer import ObserverOffer
     from ltbench.registry.discovery import PluginSelection
     from ltbench.running.options import RunOptions
     from ltbench.store.quarantine import Damage
@@ -39,17 +40,71 @@ class Output(NamedTuple):
     is_replaced: bool
     """Whether published records of another type of machine are replaced."""
     as_json: bool
+    observers: Sequence[ObserverOffer] = ()
+    """What watches the run."""
 
 
-def completed(page: PageOfRun, choice: PluginSelection, data_root: Path, *, is_replaced: bool) -> PageOfRun:
-    """Return the page with what its command needs besides the suite: plugins and the folder of data sets."""
+class PageRun(NamedTuple):
+    """A run that has written its page."""
+
+    result: RunResult
+    damaged: list[Damage]
+    page: PageOfRun
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As `--json` prints them."""
+        page = str(self.page.file) if self.page.file.is_file() else None
+        return _facts(self.result, self.damaged) | {"page": page}
+
+
+def completed(
+    page: PageOfRun, choice: PluginSelection, data_root: Path, *, is_replaced: bool, names_data: bool
+) -> PageOfRun:
+    """Return the page with what its command needs besides the suite: plugins and the folder of data sets.
+
+    names_data: whether the user has named that folder.
+    """
     import msgspec
 
     page = msgspec.structs.replace(page, plugin_files=(*choice.files, *choice.words), is_replaced=is_replaced)
     # The user's own images are only found with --data-root; a folder from the environment is specific to a reader.
-    if click.get_current_context().get_parameter_source("data_root") is ParameterSource.COMMANDLINE:
+    if names_data:
         page = msgspec.structs.replace(page, command=f"{page.command} {shlex.join(['--data-root', str(data_root)])}")
     return page
+
+
+def names_data() -> bool:
+    """Whether the command line has named the folder of data sets."""
+    return click.get_current_context().get_parameter_source("data_root") is ParameterSource.COMMANDLINE
+
+
+def run_to_page(
+    source: PartSource, suite: str, page: PageOfRun, context: Context, offer: ExecutorOffer, terms: Terms,
+    options: RunOptions, command: Sequence[str], observers: Sequence[ObserverOffer] = (),
+) -> PageRun:  # fmt: skip
+    """Run the parts of a source and write the page.
+
+    suite: its name; command: the words that `ltbench status` shows; observers: what watches the run.
+    """
+    import msgspec
+
+    from ltbench.running.observing import Observing
+    from ltbench.running.run_log import RunLog
+
+    context = msgspec.structs.replace(context, watched=bool(observers))
+    with (
+        reporting_damage(context.store) as damaged,
+        offer.make(context, terms) as executor,
+        RunLog(context.store, command=command, suite=suite, executor=offer.name, workers=executor.slots) as log,
+        Observing(
+            observers, context.registry.origin, context.store, run=log.run.id, suite=suite, command=command
+        ) as observing,
+    ):
+        result = run_parts(source, context, executor, options, log=log, page=page, observing=observing)
+    if log.problem:
+        click.echo(f"warning: {log.problem}", err=True)
+    return PageRun(result, damaged(), page)
 
 
 def run_page(
@@ -62,24 +117,15 @@ def run_page(
     """
     from ltbench.cli.running.publishing import check_publishable, print_published, publish_page
     from ltbench.core.atomic_files import check_writable
-    from ltbench.running.run_log import RunLog
 
     if output.is_published:
         target = output.leaderboards / page.folder.name
         check_publishable(target, page.definition, is_replaced=output.is_replaced, fix="--name OTHER, or --replace")
         check_writable(target, "the published page", fix="--leaderboards FOLDER")
-    with (
-        reporting_damage(context.store) as damaged,
-        offer.make(context, terms) as executor,
-        RunLog(
-            context.store, command=["ltbench", *sys.argv[1:]], suite=suite, executor=offer.name, workers=executor.slots
-        ) as log,
-    ):
-        result = run_parts(source, context, executor, options, log=log, page=page)
-    if log.problem:
-        click.echo(f"warning: {log.problem}", err=True)
+    ran = run_to_page(source, suite, page, context, offer, terms, options, ["ltbench", *sys.argv[1:]], output.observers)
+    result = ran.result
     if output.as_json:
-        print_json(_facts(result, damaged()) | {"page": str(page.file) if page.file.is_file() else None})
+        print_json(ran.facts)
     elif result.shown is not None:
         _show(result.shown, result.published)
     elif page.file.is_file() and options.sharing:
@@ -92,7 +138,7 @@ def run_page(
         raise result.stopped
     if output.is_published and page.file.is_file():
         print_published(publish_page(page.folder.name, output.leaderboards, None, is_replaced=output.is_replaced))
-    return _report(result)
+    return report(result)
 
 
 def _show(loaded: SuiteFolder, published: Sequence[Path]) -> None:
@@ -124,7 +170,7 @@ def _facts(result: RunResult, damaged: Sequence[Damage]) -> dict[str, Any]:
     }
 
 
-def _report(result: RunResult) -> int:
+def report(result: RunResult) -> int:
     """Print what remains to be done and return the exit code."""
     summaries = result.summaries
     failed, unfinished = sum(len(s.failed) for s in summaries), sum(s.unfinished for s in summaries)
@@ -133,9 +179,12 @@ def _report(result: RunResult) -> int:
         remaining.append(result.rest)
     if remaining:
         click.echo(f"{', and '.join(remaining)}; run the same command to continue", err=True)
-    if failed:
-        logs = "its log" if failed == 1 else "their logs"
-        click.echo(f"{counted(failed, 'cell')} failed; see the page for {logs}", err=True)
+    if shown := failed - result.failed_of_no_page:
+        logs = "its log" if shown == 1 else "their logs"
+        click.echo(f"{counted(shown, 'cell')} failed; see the page for {logs}", err=True)
+    if result.failed_of_no_page:
+        which = counted(result.failed_of_no_page, "cell")
+        click.echo(f"{which} of no page failed (trials, or first halves of trainings); see FAILED above", err=True)
     for metric, cells in sorted(result.failed_metrics.items()):
         which = counted(len(cells), "cell")
         click.echo(

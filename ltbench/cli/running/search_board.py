@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ltbench.costs import is_cost
+from ltbench.racing.halves import Halves
+from ltbench.racing.race import MARGIN, Race
+from ltbench.racing.standing import Block, Standing
 from ltbench.records.search_file import SearchedRow, State
-from ltbench.search.halves import Halves
-from ltbench.search.race import MARGIN, Race
-from ltbench.search.standing import Block, Standing
 
 if TYPE_CHECKING:
     from ltbench.planning.selection import Compared

@@ -22,11 +22,11 @@ from ltbench.planning.feature_jobs import goes_on_from_halves
 from ltbench.planning.grid import chosen_rows, combination_count
 from ltbench.planning.planner import Planner
 from ltbench.planning.selection import fitted_to_held_out, held_out_metric, test_metric
+from ltbench.racing.halves import Halves
+from ltbench.racing.race import Race
 from ltbench.records.from_store import valid_record
 from ltbench.records.record import validate
 from ltbench.records.search_file import Searched, SearchedRow
-from ltbench.search.halves import Halves
-from ltbench.search.race import Race
 from ltbench.suite.suite import Suite, changed
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ import msgspec
 
 from ltbench.leaderboard.figures.canvas import figure, wrapped
 from ltbench.leaderboard.statistics.mean_ranks import MeanRanks
+from ltbench.leaderboard.tables.cell_text import SURE_DIGITS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 20
 """Combinations that a diagram shows, the best ones; all are ranked."""
-_DIGITS = 9
 _TICKS = 16
 """Most ranks that are written at the axis; of a thousand rows every hundredth."""
 
@@ -43,9 +43,9 @@ def collect(found: MeanRanks) -> Data:
             groups.append((first, end))
     return Data(
         labels=found.labels[:shown],
-        ranks=[round(rank, _DIGITS) for rank in found.ranks[:shown]],
+        ranks=[round(rank, SURE_DIGITS) for rank in found.ranks[:shown]],
         groups=groups,
-        difference=round(found.difference, _DIGITS),
+        difference=round(found.difference, SURE_DIGITS),
         p=float(f"{found.p:.3g}"),
         datasets=len(found.datasets),
         many=len(found.labels),

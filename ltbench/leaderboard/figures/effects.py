@@ -15,7 +15,7 @@ from ltbench.leaderboard.figures.looks import Look
 from ltbench.leaderboard.figures.series import Point
 from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.ranking import DEFAULT, Ranking
-from ltbench.leaderboard.tables.cell_text import factor_text, scale, signed
+from ltbench.leaderboard.tables.cell_text import SURE_DIGITS, factor_text, scale, signed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +26,6 @@ FACTORS = 3
 """Imbalance factors that a figure shows: of more, the lowest, the middle and the highest one."""
 _FACTOR_MARKERS = ("o", "s", "^", "v", "P", "X")
 _PALEST = 0.5
-_DIGITS = 9
 _NAME = 24
 _DARK = "#333333"
 
@@ -68,7 +67,9 @@ def collect(
         return None
     whole = {name: by_place.get((name, places[-1])) for name in shown}
     shown.sort(
-        key=lambda name: math.inf if (effect := whole[name]) is None else -ranking.sign * round(effect.mean, _DIGITS)
+        key=lambda name: (
+            math.inf if (effect := whole[name]) is None else -ranking.sign * round(effect.mean, SURE_DIGITS)
+        )
     )
     return Data(
         techniques=[names[name] for (name,) in shown],
@@ -87,7 +88,7 @@ def strongest(effects: Sequence[Effect], most: int) -> list[tuple[str, ...]]:
     """Return the techniques of the largest effects, wherever that is, in the order given."""
     size: dict[tuple[str, ...], float] = {}
     for effect in effects:
-        size[effect.techniques] = max(size.get(effect.techniques, 0.0), round(abs(effect.mean), _DIGITS))
+        size[effect.techniques] = max(size.get(effect.techniques, 0.0), round(abs(effect.mean), SURE_DIGITS))
     kept = sorted(size, key=lambda name: -size[name])[:most]
     return [name for name in size if name in kept]
 
@@ -95,8 +96,8 @@ def strongest(effects: Sequence[Effect], most: int) -> list[tuple[str, ...]]:
 def _point(effect: Effect | None) -> Point | None:
     if effect is None:
         return None
-    low, high = (None if end is None else round(end, _DIGITS) for end in (effect.low, effect.high))
-    return Point(mean=round(effect.mean, _DIGITS), low=low, high=high)
+    low, high = (None if end is None else round(end, SURE_DIGITS) for end in (effect.low, effect.high))
+    return Point(mean=round(effect.mean, SURE_DIGITS), low=low, high=high)
 
 
 def draw(data: Data) -> Figure:

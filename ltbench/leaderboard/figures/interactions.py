@@ -11,7 +11,7 @@ from ltbench.columns import Unit
 from ltbench.leaderboard.figures.canvas import FONT, SMALL, WIDTH, figure, shortened, title
 from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.ranking import DEFAULT, Ranking
-from ltbench.leaderboard.tables.cell_text import number_text, place_text, scale, signed
+from ltbench.leaderboard.tables.cell_text import SURE_DIGITS, number_text, place_text, scale, signed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +22,6 @@ FEWEST = 2
 """Fewest pairs for a heat map."""
 _WITH_INTERVAL = 6
 """Largest number of techniques with room for intervals."""
-_DIGITS = 9
 
 
 class Square(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +63,8 @@ def collect(
     here = [effect for effect in pairs if effect.factor == factor]
     known = {name for effect in here for name in effect.techniques}
     size = {
-        name: max(round(abs(effect.mean), _DIGITS) for effect in here if name in effect.techniques) for name in known
+        name: max(round(abs(effect.mean), SURE_DIGITS) for effect in here if name in effect.techniques)
+        for name in known
     }
     names = [name for name in short if name in known]
     kept = sorted(names, key=lambda name: -size[name])[:most]
@@ -77,8 +77,8 @@ def collect(
                 Square(
                     row=row,
                     column=column,
-                    mean=round(effect.mean, _DIGITS),
-                    half=None if effect.high is None else round(effect.high - effect.mean, _DIGITS),
+                    mean=round(effect.mean, SURE_DIGITS),
+                    half=None if effect.high is None else round(effect.high - effect.mean, SURE_DIGITS),
                     separated=effect.separated,
                 )
             )

@@ -11,6 +11,7 @@ import msgspec
 from ltbench.confusion import Confusion
 from ltbench.leaderboard.figures.looks import Look
 from ltbench.leaderboard.statistics.estimates import Estimate
+from ltbench.leaderboard.tables.cell_text import SURE_DIGITS
 from ltbench.leaderboard.tables.rows import Row
 from ltbench.leaderboard.tables.table import Table
 from ltbench.records.record import Record
@@ -21,7 +22,6 @@ ENOUGH = 5
 """Below this number the next best rows are shown, too."""
 GROUPS = 100
 """Largest number of classes that are shown one by one; of more, neighbours from head to tail are shown together."""
-_DIGITS = 9
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +52,8 @@ def point(found: Estimate | None) -> Point | None:
     """Return a number of a table as a point, rounded so that its last digits are no reason to draw a figure again."""
     if found is None:
         return None
-    low, high = (None, None) if found.interval is None else (round(end, _DIGITS) for end in found.interval)
-    return Point(mean=round(found.mean, _DIGITS), low=low, high=high)
+    low, high = (None, None) if found.interval is None else (round(end, SURE_DIGITS) for end in found.interval)
+    return Point(mean=round(found.mean, SURE_DIGITS), low=low, high=high)
 
 
 def choose_labels(
@@ -122,7 +122,7 @@ def mean(values: Iterable[float | None]) -> float | None:
     """Return the mean of the known values, independent of their order."""
     known = [float(value) for value in values if value is not None]
     # fsum rounds once, so the order of the values does not matter; digits beyond are noise in the digest of a figure.
-    return round(math.fsum(known) / len(known), _DIGITS) if known else None
+    return round(math.fsum(known) / len(known), SURE_DIGITS) if known else None
 
 
 def by_class(records: Sequence[Record], name: str) -> list[float | None]:

@@ -9,7 +9,7 @@ import msgspec
 from ltbench.leaderboard.html.embedded_json import Pool
 from ltbench.leaderboard.tables.markdown import last_lines
 from ltbench.records.record import Record
-from ltbench.verify.rerun import command_of
+from ltbench.verification.rerun import command_of
 
 LOG_LINES = 400
 """Last lines of a log that a report has."""

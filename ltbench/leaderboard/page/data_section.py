@@ -19,7 +19,7 @@ def data_lines(records: Iterable[Record]) -> list[str]:
     losses: dict[tuple[str, str], dict[str, None]] = {}
     for record in records:
         if record.data.get("report"):
-            key = record.setting.dataset, record.fits[0]["data"]["fingerprint"]
+            key = record.setting.dataset, record.fingerprint
             first.setdefault(key, record)
             losses.setdefault(key, {}).update(dict.fromkeys(_loss(record)))
     lines = [

@@ -69,7 +69,7 @@ def printed(parts: Iterable[RenderableType], width: int, *, color: bool) -> str:
     from rich.console import Console
 
     file = io.StringIO()
-    console = Console(file=file, width=width, force_terminal=color, color_system="standard" if color else None,
+    console = Console(file=file, width=width, force_terminal=color, force_jupyter=False, color_system="standard" if color else None,
                       legacy_windows=False)  # fmt: skip
     for part in parts:
         console.print(part)

@@ -130,7 +130,9 @@ def _summary(outcomes: Sequence[_Outcome], columns: Iterable[Column]) -> str:
     metric = words_of(rows[0].metric, columns)
     share = rows[0].held_out
     held = (
-        "the validation split" if isinstance(share, str) else f"{100 * share:g} % of the training images of each class"
+        "the validation split"
+        if isinstance(share, str)
+        else f"{100 * share:g} % of the training images of each class (at least one, but never its only one)"
     )
     text = (
         f"{_number_of_trials(rows)} Trials were compared by {metric} on {held}, "

@@ -34,6 +34,8 @@ _TITLE = 24
 """Characters of a reference in the heading of a column."""
 _LEFT_OUT_LAST = 10_000
 """Above the priorities that metrics declare: first the columns of single factors, at twice this the difference."""
+SURE_DIGITS = 9
+"""To how many digits figures and tables round a number first, so that a mean of 0.02749999999999 is 2.8 % in both."""
 
 
 class TextColumn(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,12 +178,16 @@ def published_text(one: PublishedRow, column: TextColumn) -> str:
 
 def percent(fraction: float) -> str:
     """Return a fraction in percent with one decimal, never `-0.0`."""
-    return f"{round(100 * fraction, 1) + 0.0:.1f}"
+    return _written(100 * round(fraction, SURE_DIGITS), 1)
 
 
 def number_text(value: float, unit: Unit) -> str:
     """Return a score as tables write it: in percent, or as it is with three decimals."""
-    return percent(value) if unit == "percent" else f"{round(value, 3) + 0.0:.3f}"
+    return percent(value) if unit == "percent" else _written(round(value, SURE_DIGITS), 3)
+
+
+def _written(number: float, digits: int) -> str:
+    return f"{round(number, digits) + 0.0:.{digits}f}"
 
 
 def signed(difference: float, unit: Unit = "percent") -> str:

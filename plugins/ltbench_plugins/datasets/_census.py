@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ltbench.data_report import Census, Copies, SkippedFiles, UnreadableFile
-from ltbench.image_files.decode import Reading
+from ltbench.image_files.decode import Reading, Rules
 from ltbench.image_files.names import listed, plain
 from ltbench_plugins.datasets._remarks import images as in_words
 
@@ -32,14 +32,15 @@ class Seen(msgspec.Struct, frozen=True):
     reading: Reading
 
 
-def census(classes: Sequence[str], order: str, seen: Sequence[Seen], splits: Sequence[str], size: int) -> Census:
-    """Return the census of the files of a data set. At least one of them is readable."""
+def census(classes: Sequence[str], order: str, seen: Sequence[Seen], splits: Sequence[str], rules: Rules) -> Census:
+    """Return the census of the files of a data set, read by `rules`. At least one of them is readable."""
     good = [one for one in seen if not one.reading.problem]
     counts = {split: [0] * len(classes) for split in splits}
     for one in good:
         counts[one.split][one.label] += 1
     total = [sum(each) for each in zip(*counts.values(), strict=True)]
     by_area = sorted(((one.reading.width, one.reading.height) for one in good), key=lambda wh: (wh[0] * wh[1], wh))
+    decisive = [(max if rules.fit == "pad" else min)(sides) for sides in by_area]
     colours = Counter(one.reading.colour for one in good)
     return Census(
         classes=tuple(classes),
@@ -48,7 +49,8 @@ def census(classes: Sequence[str], order: str, seen: Sequence[Seen], splits: Seq
         smallest=by_area[0],
         median=by_area[(len(by_area) - 1) // 2],
         largest=by_area[-1],
-        enlarged=sum(min(sides) < size for sides in by_area),
+        enlarged=sum(side < rules.size for side in decisive),
+        reduced=sum(side > rules.size for side in decisive),
         colours=dict(sorted(colours.items(), key=lambda pair: (-pair[1], pair[0]))),
         copies=tuple(_copies(good, classes)),
         unreadable=tuple(
@@ -73,13 +75,13 @@ def _copies(seen: Sequence[Seen], classes: Sequence[str]) -> Iterator[Copies]:
             )
 
 
-def notes(known: Census, size: int) -> list[str]:
+def notes(known: Census, rules: Rules) -> list[str]:
     """Return notes on a census, without full stops."""
-    every = sum(known.counts)
+    every, size = sum(known.counts), rules.size
     ends = f"{_by(known.smallest)} to {_by(known.largest)} pixels, median {_by(known.median)}"
     lines = [
         f"classes are in the order {known.order}",
-        f"sizes: {ends}; {known.enlarged:,} of {in_words(every)} enlarged to {size} x {size}",
+        f"sizes: {ends}; of {in_words(every)}, {known.enlarged:,} enlarged and {known.reduced:,} reduced to {size} x {size}",
         "colours: " + ", ".join(f"{number:,} {colour}" for colour, number in known.colours.items()),
         *_copy_notes(known),
     ]

@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ltbench.core.text_streams import with_progress_bars
+
 _TIMEOUT_S = 30.0
 
 
@@ -28,7 +30,7 @@ def fetch(url: str, md5: str, target: Path) -> None:
 
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
-            with _timeout(), contextlib.redirect_stdout(sys.stderr):
+            with _timeout(), with_progress_bars(), contextlib.redirect_stdout(sys.stderr):
                 download_url(url, folder, target.name, md5)
             (Path(folder) / target.name).replace(target)
     except (OSError, RuntimeError, http.client.HTTPException, ImportError) as error:

@@ -175,7 +175,7 @@ class Folders(Dataset, frozen=True):
         images = self._images(read)
         mean, std = moments_of([read.sums[row] for row in read.rows["train"]], self.stored_side**2)
         check_contrast(std, self.label)
-        known = _census_of(listing, read, self.stored_side)
+        known = _census_of(listing, read, self.rules)
         counts = {split: listing.counts(map(read.items.__getitem__, rows)) for split, rows in read.rows.items()}
         by_file = {
             split: ([read.readings[row].digest for row in rows], [read.items[row].label for row in rows])
@@ -203,7 +203,7 @@ class Folders(Dataset, frozen=True):
             source=self.home,
             report=DataReport(
                 files=(), train=(), test=(), warnings=tuple(_census.warnings(known)),
-                notes=(*read.notes, *_census.notes(known, self.stored_side), *traits.sentences(self.rules)),
+                notes=(*read.notes, *_census.notes(known, self.rules), *traits.sentences(self.rules)),
             ),
         )  # fmt: skip
         keep(self, images, info, root)
@@ -223,19 +223,24 @@ def check_stored(dataset: Folders, stored: int) -> None:
 
 def find(root: Path, path: str) -> Path:
     """Return the file or folder of a parameter: an absolute path, or one under the data root."""
-    return root / Path(path).expanduser()
+    return root / _expanded(path)
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # ~ of a user who has no home; there is no such folder
+        return Path(path)
 
 
 def or_other_root(path: str) -> str:
     """Return the second fix for a missing folder: another data root, if the path is relative."""
     return (
-        ""
-        if Path(path).expanduser().is_absolute()
-        else f"; or --data-root FOLDER (or LTBENCH_DATA), which has {plain(path)}"
+        "" if _expanded(path).is_absolute() else f"; or --data-root FOLDER (or LTBENCH_DATA), which has {plain(path)}"
     )
 
 
-def _census_of(listing: Listing, read: _Read, size: int) -> Census:
+def _census_of(listing: Listing, read: _Read, rules: Rules) -> Census:
     # Images that are for training and testing count as training images.
     split_of = {row: split for split, rows in reversed(read.rows.items()) for row in rows}
     names = _census.relative_names([item.path for item in read.items], listing.folder)
@@ -243,7 +248,7 @@ def _census_of(listing: Listing, read: _Read, size: int) -> Census:
         _census.Seen(name, item.label, split_of.get(row, ""), reading)
         for row, (item, name, reading) in enumerate(zip(read.items, names, read.readings, strict=True))
     ]
-    return _census.census(listing.classes, listing.order, seen, list(read.rows), size)
+    return _census.census(listing.classes, listing.order, seen, list(read.rows), rules)
 
 
 def _report(listing: Listing, known: Description) -> DataReport:

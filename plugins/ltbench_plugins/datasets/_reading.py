@@ -27,6 +27,7 @@ import msgspec
 
 from ltbench.core import checksums
 from ltbench.core.folders import cores
+from ltbench.core.spawning import Spawning
 from ltbench.errors import DataError
 from ltbench.image_files.decode import RULES, Reading, Rules, formats, read_image, warnings_by_thread
 from ltbench.image_files.names import plain
@@ -123,7 +124,7 @@ def _read_into(
     """Write the images of a chunk from a row on; return what was found in the files, sums, and the digest of the pixels."""
     sources, start = task
     images, readings, sums = _read(sources, rules)
-    return readings, sums, write_rows(pixels, start, [image.tobytes() for image in images])
+    return readings, sums, write_rows(pixels, start, images)
 
 
 def read_or_kept(
@@ -227,9 +228,8 @@ def _pool(sources: Sequence[Source], writers: Path | None = None) -> Iterator[Ex
     in_files = not any(source.content for source in sources)
     # A daemonic process, such as a worker of Dask, may have no children.
     if writers and len(sources) >= _MANY and in_files and workers > 1 and not multiprocessing.current_process().daemon:
-        context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(
-            workers, mp_context=context, initializer=_start_process, initargs=(writers,)
+            workers, mp_context=Spawning(), initializer=_start_process, initargs=(writers,)
         ) as processes:
             yield processes
     else:

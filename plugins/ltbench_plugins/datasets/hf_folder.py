@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from ltbench import Dataset, Meta, hookimpl
+from ltbench.core.text_streams import with_progress_bars
 from ltbench.errors import DataError, ParameterError, nearest
 from ltbench.image_files.names import in_order, is_hidden, listed, plain
 from ltbench_plugins.datasets._files import LeftOut
@@ -17,8 +19,8 @@ from ltbench_plugins.datasets._own import OwnImages, is_of_datasets
 from ltbench_plugins.datasets._tables import ALIASES, by_preference
 
 INSTALL = 'pip install "ltbench[huggingface]"'
-_opened: dict[tuple[Path, str], dict[str, Any]] = {}
-"""Cache of opened data sets by folder and version of its files, as opening takes seconds."""
+_opened: dict[tuple[Path, str, str], dict[str, Any]] = {}
+"""Cache of opened data sets by folder, configuration and version of its files, as opening takes seconds."""
 
 
 class HfFolder(OwnImages, frozen=True):
@@ -42,6 +44,9 @@ class HfFolder(OwnImages, frozen=True):
         str, Meta(description="column of labels; empty: of type ClassLabel, or known by its name")
     ] = ""
     group_column: Annotated[str, Meta(description="column of groups; empty: known by its name")] = ""
+    config: Annotated[
+        str, Meta(description="configuration (subset) of the data set; empty: its only or default one")
+    ] = ""
 
     def check(self) -> None:
         super().check()
@@ -57,8 +62,13 @@ class HfFolder(OwnImages, frozen=True):
         parts = self._splits(opened, folder)
         features = next(iter(parts.values())).features
         image, label, group = self._columns(features, folder)
+        for split, part in parts.items():
+            _check_types(part.features, image, label, f"{plain(str(folder))}, {split or 'train'}")
         given = getattr(features[label], "names", None)
-        labels = {split: _labels(part[label], given) for split, part in parts.items()}
+        # Each part with its own names: the library lets parts number the same classes in different orders.
+        labels = {
+            split: _labels(part[label], getattr(part.features[label], "names", None)) for split, part in parts.items()
+        }
         first = labels.get("train", labels.get("", []))
         names, order = (list(given), "of ClassLabel") if given else in_order({name for name in first if name})
         if unknown := in_order({name for of in labels.values() for name in of if name} - {*names})[0]:
@@ -74,7 +84,11 @@ class HfFolder(OwnImages, frozen=True):
         items: dict[str, Sequence[Item]] = {}
         for split, part in parts.items():
             place, of = split or "train", labels[split]
-            groups = ["" if one is None else plain(str(one)) for one in part[group]] if group else [""] * len(of)
+            groups = (
+                ["" if one is None else plain(str(one)) for one in part[group]]
+                if group in part.features
+                else [""] * len(of)
+            )
             source = part.select_columns([image])
             items[split] = [
                 Item(
@@ -93,9 +107,9 @@ class HfFolder(OwnImages, frozen=True):
         """Return a place that names the data set, what changes with its content, and its parts by split."""
         folder = self._folder(root, self.path, "path", "dataset_info.json and *.arrow, data/*.parquet, or images")
         stamp = _version(folder)
-        if (folder, stamp) not in _opened:
-            _opened[folder, stamp] = _open(folder, root)
-        return folder, stamp, _opened[folder, stamp]
+        if (key := (folder, self.config, stamp)) not in _opened:
+            _opened[key] = _open(folder, self.config, root)
+        return folder, stamp, _opened[key]
 
     def _columns(self, features: Mapping[str, Any], folder: Path) -> tuple[str, str, str]:
         """Return the columns of images, labels and groups; that of groups may be empty."""
@@ -118,36 +132,53 @@ class HfFolder(OwnImages, frozen=True):
                     fix=f"{use}_column={candidates[0] if candidates else 'NAME'}",
                 )
             found[use] = column or (candidates[0] if candidates else "")
-        if found["image"] not in by_type["image"]:
+        if found["image"] not in by_type["image"] and by_type["image"]:
             raise DataError(f"column '{found['image']}' of {plain(str(folder))} is not of type Image",
-                            fix=f"image_column={by_type['image'][0]}" if by_type["image"] else "cast_column(NAME, Image())")  # fmt: skip
+                            fix=f"image_column={by_type['image'][0]}")  # fmt: skip
         return found["image"], found["label"], found["group"]
 
 
-def _open(folder: Path, root: Path) -> dict[str, Any]:
+def _open(folder: Path, config: str, root: Path) -> dict[str, Any]:
     """Return the parts of a data set in a folder by split, with images as bytes or paths."""
     datasets = library("hf_folder")
+    is_saved = (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
+    if is_saved and config:
+        raise DataError(f"{plain(str(folder))} has no configurations", why="it is a folder of save_to_disk",
+                        fix="leave config out")  # fmt: skip
     try:
-        if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
-            opened = datasets.load_from_disk(str(folder))
-        else:
-            opened = datasets.load_dataset(str(folder), cache_dir=str(cache(root)))
+        with with_progress_bars():
+            opened = (
+                datasets.load_from_disk(str(folder))
+                if is_saved
+                else datasets.load_dataset(str(folder), config or None, cache_dir=str(cache(root)))
+            )
     except Exception as error:
         # The library raises errors of many kinds for files that it does not know.
         raise DataError(
             f"{plain(str(folder))} cannot be read by the library datasets",
-            why=f"{type(error).__name__}: {plain(str(error))}"[:500],
-            fix="a folder of save_to_disk, data/*.parquet, or images in CLASS/ (or image_folder)",
+            why=why_not(error),
+            fix="config=NAME"
+            if "Config name is missing" in str(error)
+            else "a folder of save_to_disk, data/*.parquet, or images in CLASS/ (or image_folder)",
         ) from error
     return parts_of(opened)
+
+
+def why_not(error: Exception) -> str:
+    """Return what an error of the library says, in one line."""
+    return plain(" ".join(f"{type(error).__name__}: {error}".split()))[:500]
 
 
 def library(name: str) -> Any:
     """Return the package datasets. name: of the data set that needs it. Raises `DataError` without it."""
     try:
         import datasets
+        from tqdm import tqdm
     except ImportError:
         raise DataError(f"{name} needs the package datasets, which is not installed", fix=INSTALL) from None
+    # The default lock of its progress bars is a semaphore of all processes, which a killed worker would leave behind.
+    if not hasattr(tqdm, "_lock"):
+        tqdm.set_lock(threading.RLock())
     return datasets
 
 
@@ -169,6 +200,20 @@ def _undecoded(part: Any) -> Any:
         if isinstance(feature, datasets.Image):
             part = part.cast_column(name, datasets.Image(decode=False))
     return part
+
+
+def _check_types(features: Mapping[str, Any], image: str, label: str, where: str) -> None:
+    """Raise `DataError` unless a part has the column of images as images, and that of labels as one label for each."""
+    for column in (image, label):
+        if column not in features:
+            raise DataError(f"{where} has no column '{column}'", why=f"its columns are {listed([*features])}",
+                            fix="the same columns in every split, or a data set without this split")  # fmt: skip
+    if type(features[image]).__name__ != "Image":
+        raise DataError(f"column '{image}' of {where} is not of type Image", fix=f"cast_column('{image}', Image())")
+    kind = features[label]
+    if not (hasattr(kind, "names") or type(kind).__name__ == "Value"):
+        raise DataError(f"column '{label}' of {where} has no single label for each image",
+                        why=f"its type is {type(kind).__name__}", fix="label_column=NAME, a column of texts, numbers or ClassLabel")  # fmt: skip
 
 
 def _labels(values: Sequence[Any], names: Sequence[str] | None) -> list[str]:

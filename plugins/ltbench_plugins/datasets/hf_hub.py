@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ltbench import Dataset, Meta, hookimpl
+from ltbench.core.text_streams import with_progress_bars
 from ltbench.errors import DataError
 from ltbench.image_files.names import plain
-from ltbench_plugins.datasets.hf_folder import HfFolder, cache, library, parts_of
+from ltbench_plugins.datasets.hf_folder import HfFolder, cache, library, parts_of, why_not
 
 _opened: dict[tuple[str, str, str, Path], dict[str, Any]] = {}
 
@@ -25,9 +26,6 @@ class HfHub(HfFolder, frozen=True):
     name = "hf_hub"
 
     path: Annotated[str, Meta(description="name of the data set, as OWNER/NAME")] = ""
-    config: Annotated[
-        str, Meta(description="configuration (subset) of the data set; empty: its only or default one")
-    ] = ""
     ref: Annotated[str, Meta(description="branch, tag or commit")] = "main"
 
     @classmethod
@@ -41,14 +39,15 @@ class HfHub(HfFolder, frozen=True):
         if key not in _opened:
             datasets = library(self.name)
             try:
-                opened = datasets.load_dataset(
-                    self.path, self.config or None, revision=self.ref, cache_dir=str(cache(root))
-                )
+                with with_progress_bars():
+                    opened = datasets.load_dataset(
+                        self.path, self.config or None, revision=self.ref, cache_dir=str(cache(root))
+                    )
             except Exception as error:
                 # The library raises errors of many kinds for what it cannot find or read.
                 raise DataError(
                     f"{plain(self.path)} cannot be read from the Hugging Face Hub",
-                    why=f"{type(error).__name__}: {plain(str(error))}"[:500],
+                    why=why_not(error),
                     fix="check name, config and ref, and the network; or download it, and use hf_folder[path=FOLDER]",
                 ) from error
             _opened[key] = parts_of(opened)

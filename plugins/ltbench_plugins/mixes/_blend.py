@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from ltbench import Meta, Mix, Mixed, Tune
+from ltbench_plugins.mixes._beta import draw_beta
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -52,13 +53,8 @@ class Blend(Mix, frozen=True):
 
     def shares(self, images: Tensor, generator: Generator) -> Tensor:
         """Draw from Beta(alpha, alpha) for each image, float32 [B]."""
-        import numpy as np
-        import torch
-
-        # torch draws Beta only from its global state; numpy is also exact for tiny alpha.
-        seed = int(torch.randint(1 << 62, (), generator=generator, device=images.device))
-        drawn = np.random.default_rng(seed).beta(self.alpha, self.alpha, 1 if self.per_batch else len(images))
-        return images.new_tensor(drawn, dtype=torch.float32).expand(len(images))
+        drawn = draw_beta(self.alpha, 1 if self.per_batch else len(images), images, generator)
+        return drawn.expand(len(images))
 
     def image_shares(self, lam: Tensor, own: Tensor, other: Tensor) -> Tensor:
         """Return the share of each image in its blend, float [B]; by default the draw.

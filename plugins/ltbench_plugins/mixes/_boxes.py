@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from ltbench import Meta, NotTuned, Tune
+from ltbench_plugins.mixes._beta import draw_beta
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -23,16 +24,13 @@ FixedShare = Annotated[
 
 def shares(images: Tensor, alpha: float, fixed: float | None, generator: Generator) -> Tensor:
     """Return the share that each image keeps, float [B]: `fixed`, or drawn from Beta(alpha, alpha)."""
-    import numpy as np
     import torch
 
     if fixed is not None:
         return images.new_full((len(images),), fixed)
     if alpha == 1:
         return torch.rand(len(images), generator=generator, device=images.device, dtype=images.dtype)
-    # torch draws Beta only from its global state; numpy is also exact for tiny alpha.
-    seed = int(torch.randint(1 << 62, (), generator=generator, device=images.device))
-    return images.new_tensor(np.random.default_rng(seed).beta(alpha, alpha, len(images)))
+    return draw_beta(alpha, len(images), images, generator).to(images.dtype)
 
 
 def paste(images: Tensor, others: Tensor, keep: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 from types import new_class
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
 from ltbench import Meta, TimmNetwork, hookimpl
 from ltbench.errors import ParameterError
@@ -86,6 +86,8 @@ class TimmModel(Pretrainable, frozen=True):
 
 class TimmFamily:
     """The models of timm."""
+
+    requires: ClassVar[Mapping[str, str]] = {"timm": "pip install 'ltbench[train]'"}
 
     def names(self) -> Collection[str]:
         return timm_names()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from ltbench import Meta, Posthoc, hookimpl
-from ltbench.costs import cost_matrix, read_costs
+from ltbench.costs import cost_rules, read_costs
 from ltbench_plugins._notes import BEFORE_ADJUSTMENT
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class MinCost(Posthoc, frozen=True):
         msgspec.structs.force_setattr(self, "costs", read_costs(self.costs))
 
     def check_classes(self, classes: Sequence[str]) -> None:
-        cost_matrix(self.costs, tuple(classes))
+        cost_rules(self.costs, tuple(classes))
 
     def adjust_with(
         self, state: Any, predicted: Predicted, counts: IntArray, classifier: LinearClassifier | None
@@ -63,13 +63,13 @@ class MinCost(Posthoc, frozen=True):
         import numpy as np
 
         classes = predicted.classes or tuple(map(str, range(len(counts))))
-        costs = np.asarray(cost_matrix(self.costs, tuple(classes)))
+        costs = cost_rules(self.costs, tuple(classes))
         logits = predicted.logits
         if self.prior == "uniform":
             logits = logits - np.log(np.maximum(counts, 1))
         probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities /= probabilities.sum(axis=1, keepdims=True)
-        saved: FloatArray = costs.max() - probabilities @ costs
+        saved: FloatArray = costs.largest() - costs.expected(probabilities)
         return np.log(np.maximum(saved, np.finfo(np.float64).tiny))
 
     def in_torch(
@@ -78,7 +78,7 @@ class MinCost(Posthoc, frozen=True):
         import torch
 
         # In double precision, as small probabilities are differences of large ones.
-        costs = torch.tensor(cost_matrix(self.costs, tuple(classes)), dtype=torch.float64)
+        costs = torch.from_numpy(cost_rules(self.costs, tuple(classes)).matrix())
         shift = torch.tensor(counts).clamp_min(1).double().log() * (self.prior == "uniform")
 
         def decide(logits: Tensor, _features: Tensor) -> Tensor:

@@ -10,22 +10,21 @@ import msgspec
 import pytest
 import synthetic
 from playwright.sync_api import Locator, Page, expect
-from reports import loaded
+from reports import each_committed_page, loaded
 from synthetic import record
 
 from ltbench.leaderboard.html import content, differences
 from ltbench.leaderboard.html.document import document
 from ltbench.leaderboard.page.answer import answer
-from ltbench.leaderboard.publish import folders, load
+from ltbench.leaderboard.publish import load
 from ltbench.leaderboard.statistics.analysis import analyse
 from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.record import Record, plain_values, seal, validate
 from ltbench.suite.published import Reported
-from ltbench.verify.rerun import command_of
+from ltbench.verification.rerun import command_of
 
-COMMITTED = folders(Path(__file__).parents[3] / "leaderboards")
 ERROR = {
     "type": "JobFailed",
     "message": "loss is not finite",
@@ -158,7 +157,7 @@ def test_the_report_opens_with_the_answer(page: Page, quick: list[Record]) -> No
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
-@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+@each_committed_page
 def test_the_first_screen_of_a_committed_report_has_title_answer_and_figure(
     visit: Callable[..., Page], reports: Callable[[Path], Path], folder: Path, width: int, height: int
 ) -> None:

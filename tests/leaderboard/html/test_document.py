@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 import synthetic
-from reports import loaded
+from reports import COMMITTED, each_committed_page, loaded
 from synthetic import record
 
 from ltbench.errors import MissingExtra
@@ -34,7 +34,7 @@ from ltbench.leaderboard.html.tables import ReportTable
 from ltbench.leaderboard.html.vega import library
 from ltbench.leaderboard.html.wording import EFFECT, P
 from ltbench.leaderboard.page.answer import answer
-from ltbench.leaderboard.publish import SuiteFolder, folders, load
+from ltbench.leaderboard.publish import SuiteFolder, load
 from ltbench.leaderboard.statistics.analysis import analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.suite_facts import SuiteFacts
@@ -45,9 +45,8 @@ from ltbench.leaderboard.tables.table import Table
 from ltbench.records.agreement import result_digest
 from ltbench.records.records_file import Invalidation
 from ltbench.suite.published import Reported
-from ltbench.verify.rerun import command_of
+from ltbench.verification.rerun import command_of
 
-COMMITTED = folders(Path(__file__).parents[3] / "leaderboards")
 ERROR = {"type": "JobFailed", "message": "NaN", "job": "j", "log": "boom"}
 
 
@@ -132,6 +131,21 @@ def test_packed_values_come_back_and_inline_ones_hold_no_tag() -> None:
     assert msgspec.json.decode(script_json(value)) == value
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[2J\r\x08\x0c\x00", "a\\u001b[2J\\r\\b\\f\\u0000"),
+        ("\x7f\x85\u202e\u2028\ufeff", "\\u007f\\u0085\\u202e\\u2028\\ufeff"),
+        ('lines\n\tstay "quoted" \\u001b \\\\n', None),
+        ("Ünïcødé 日本 </script>", None),
+    ],
+)
+def test_embedded_texts_show_control_characters(text: str, shown: str | None) -> None:
+    expected = {shown or text: [shown or text]}
+    assert unpacked(compressed_json({text: [text]})) == expected
+    assert msgspec.json.decode(script_json({text: [text]})) == expected
+
+
 def test_a_pool_keeps_equal_values_once() -> None:
     pool = Pool()
     assert [pool.put({"b": 1, "a": 2}), pool.put("x"), pool.put({"a": 2, "b": 1})] == [0, 1, 0]
@@ -162,7 +176,7 @@ def test_the_table_has_the_texts_of_the_page_and_its_numbers() -> None:
     assert (first.first_row, second.first_row) == (0, 4)
 
 
-@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+@each_committed_page
 def test_the_table_begins_with_the_columns_of_the_page(folder: Path) -> None:
     made = load(folder)
     for table, its in every_table(made):
@@ -290,7 +304,7 @@ def paragraphs(text: str) -> list[str]:
     return [html.unescape(words) for words in re.findall(r"<p>(.*?)</p>", block)]
 
 
-@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+@each_committed_page
 def test_the_answer_of_the_page_comes_before_the_table(folder: Path) -> None:
     made = load(folder)
     analyses = analyse(group_records(made.records, made.facts.metric, made.columns), made.facts.screen_pairs)
@@ -321,7 +335,7 @@ def test_the_best_row_of_a_table_is_named_where_the_answer_does_not() -> None:
         assert table.best.startswith(f"{'the baseline' if best == 'baseline' else best} with ")
 
 
-@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+@each_committed_page
 def test_combinations_have_the_marks_of_the_figures_of_the_page(folder: Path) -> None:
     made = load(folder)
     analyses = analyse(group_records(made.records, made.facts.metric, made.columns))

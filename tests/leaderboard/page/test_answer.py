@@ -6,19 +6,17 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pytest
+from reports import each_committed_page
 from synthetic import COLUMNS, boards, record, suite
 
 from ltbench.leaderboard.page.answer import MOST, answer
-from ltbench.leaderboard.publish import folders, load
+from ltbench.leaderboard.publish import load
 from ltbench.leaderboard.statistics.analysis import analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.tables.caption import caption
 from ltbench.leaderboard.tables.short_labels import shortened
 from ltbench.leaderboard.tables.table import make_boards
 from ltbench.records.record import Record
-
-COMMITTED = folders(Path(__file__).parents[3] / "leaderboards")
 
 
 def answered(records: list[Record]) -> list[str]:
@@ -33,7 +31,7 @@ def rows(scores: dict[str, tuple[float, ...]], factor: float = 100.0) -> list[Re
     ]
 
 
-@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+@each_committed_page
 def test_the_answer_of_a_committed_page_is_short_and_agrees_with_its_table(folder: Path) -> None:
     loaded = load(folder)
     found = answer(

@@ -12,7 +12,7 @@ from ltbench.leaderboard.page.page import page
 from ltbench.leaderboard.page.terminal import leaderboard_text
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.caption import caption
-from ltbench.leaderboard.tables.cell_text import WIDEST, columns, more_columns
+from ltbench.leaderboard.tables.cell_text import WIDEST, columns, more_columns, number_text, percent, signed
 from ltbench.leaderboard.tables.markdown import table_lines
 from ltbench.leaderboard.tables.rows import leading_rows
 from ltbench.leaderboard.tables.short_labels import short_labels
@@ -154,3 +154,12 @@ def test_two_possible_ranks_are_named_as_two() -> None:
     ]
     (board,) = boards(records)
     assert "Rank 1–2 means that place 1 or 2 is possible; more runs narrow it." in caption(board.tables[0])
+
+
+@pytest.mark.parametrize("half", [0.0275, 0.8145, 0.6245, 0.7995])
+def test_a_mean_that_is_a_hair_from_a_half_is_rounded_as_the_half(half: float) -> None:
+    """Figures draw means that are rounded to nine digits: their labels have to be the numbers of the tables."""
+    for near in (half - 2e-16, half, half + 2e-16, half - 2e-12):
+        assert percent(near) == percent(round(near, 9)) == percent(half)
+        assert signed(-near) == f"−{percent(half)}"
+    assert number_text(half / 100 - 2e-17, "plain") == number_text(half / 100, "plain")

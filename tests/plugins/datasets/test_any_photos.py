@@ -103,10 +103,24 @@ def test_every_kind_of_file_is_read_or_listed_with_a_reason(whole: Path) -> None
         ImageFolder(path="photos", size=SIZE, folds=3, strict=True).info(whole)
 
 
-def test_images_that_are_enlarged_are_counted(whole: Path) -> None:
-    for size, enlarged in ((20, 0), (21, len(READ)), (31, len(READ)), (61, len(READ) + 6)):
-        dataset = ImageFolder(path="photos", size=size, folds=3)
-        assert dataset.census(whole).enlarged == enlarged
+@pytest.mark.parametrize(
+    ("fields", "enlarged", "reduced"),
+    [
+        ({"size": 19}, 0, len(READ) + 6),
+        ({"size": 20}, 0, 6),
+        ({"size": 21}, len(READ), 6),
+        ({"size": 61}, len(READ) + 6, 0),
+        ({"size": 16, "stored": 60}, len(READ), 0),
+        # 20 x 30 pixels: the longer side decides.
+        ({"size": 29, "fit": "pad"}, 0, len(READ) + 6),
+        ({"size": 31, "fit": "pad"}, len(READ), 6),
+    ],
+)
+def test_images_that_are_enlarged_or_reduced_are_counted(
+    fields: dict[str, object], enlarged: int, reduced: int, whole: Path
+) -> None:
+    census = ImageFolder(path="photos", folds=3, **fields).census(whole)
+    assert (census.enlarged, census.reduced) == (enlarged, reduced)
 
 
 def test_the_same_photos_are_the_same_data_set_wherever_they_are(whole: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import struct
+import sys
 import tarfile
 import urllib.error
 from pathlib import Path
@@ -17,6 +18,7 @@ from plugins.checks import available
 
 from ltbench import DatasetInfo
 from ltbench.core.folders import data_root
+from ltbench.core.text_streams import printing_no_controls
 from ltbench.errors import DataError
 from ltbench.longtail import class_counts, subset_indices
 from ltbench_plugins.datasets import _cifar, _download
@@ -324,6 +326,21 @@ def test_a_download_ends_in_the_data_root_and_is_read_from_there(
     assert [path.name for path in (tmp_path / "root").iterdir()] == ["small-python.tar.gz"]
     out, err = capsys.readouterr()
     assert (out, err) == ("", "fetching\n")
+
+
+def test_progress_of_a_download_is_drawn(tmp_path: Path, monkeypatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stderr", stream)
+
+    def download(url: str, folder: str, name: str, md5: str) -> None:
+        print("\r 50%", file=sys.stderr)
+        (Path(folder) / name).write_bytes(b"")
+
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", download)
+    with printing_no_controls():
+        _download.fetch("https://example.org/x.tar.gz", "", tmp_path / "x.tar.gz")
+    stream.flush()
+    assert stream.buffer.getvalue() == b"\r 50%\n"  # type: ignore[attr-defined]
 
 
 def test_an_interrupted_download_leaves_nothing(tmp_path: Path, monkeypatch) -> None:

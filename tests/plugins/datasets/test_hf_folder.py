@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from plugins.datasets.small_photos import SIZES, write_photos
+from support import import_path_env
 
 from ltbench.errors import DataError
 from ltbench_plugins.datasets import _folders
@@ -147,6 +151,68 @@ def test_columns_that_are_not_known_are_an_error(root: Path) -> None:
     assert error.value.fix == "image_column=image"
 
 
+def test_splits_may_number_the_same_classes_in_another_order(root: Path) -> None:
+    data, names = table(root), list(SIZES)
+    test = data.select(range(1, 11, 4))
+    texts = [names[label] for label in test["label"]]
+    other = datasets.ClassLabel(names=names[::-1])
+    same = HfFolder(path="same", size=8)
+    datasets.DatasetDict(train=data, test=test).save_to_disk(root / "same")
+    for kind, labels in ((other, [other.str2int(one) for one in texts]), (datasets.Value("string"), texts)):
+        changed = test.remove_columns("label").add_column("label", labels, feature=kind)
+        datasets.DatasetDict(train=data, test=changed).save_to_disk(root / f"hf {type(kind).__name__}")
+        info = HfFolder(path=f"hf {type(kind).__name__}", size=8).info(root)
+        assert (info.fingerprint, info.test_counts) == (same.info(root).fingerprint, same.info(root).test_counts)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda test: test.remove_columns("label"), "hf, test has no column 'label'"),
+        (lambda test: test.remove_columns("image"), "hf, test has no column 'image'"),
+        (lambda test: test.remove_columns("image").rename_column("patient", "image"), "'image' of .*hf, test is not of type Image"),
+        (lambda test: test.remove_columns("label").add_column("label", [[0]] * len(test)), "'label' of .*hf, test has no single label"),
+    ],
+)  # fmt: skip
+def test_splits_need_the_columns_of_the_first(root: Path, change: Callable[..., datasets.Dataset], says: str) -> None:
+    data = table(root)
+    datasets.DatasetDict(train=data, test=change(data.select([0, 5, 9]))).save_to_disk(root / "hf")
+    with pytest.raises(DataError, match=says):
+        HfFolder(path="hf", size=8).info(root)
+
+
+def test_splits_need_no_groups(root: Path) -> None:
+    data = table(root)
+    datasets.DatasetDict(train=data, test=data.remove_columns("patient")).save_to_disk(root / "hf")
+    assert sum(HfFolder(path="hf", size=8).info(root).test_counts) == 11
+
+
+def test_one_of_several_configurations_is_asked_for(root: Path) -> None:
+    data = table(root)
+    for name, rows in (("all", range(11)), ("some", range(9))):
+        data.select(rows).to_parquet(root / "hf" / name / "train.parquet")
+    configs = "".join(f"- config_name: {name}\n  data_files: {name}/*.parquet\n" for name in ("all", "some"))
+    (root / "hf" / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    with pytest.raises(DataError, match="cannot be read by the library datasets") as error:
+        HfFolder(path="hf", size=8, folds=2).info(root)
+    assert "['all', 'some']" in error.value.why
+    assert "\\x0a" not in error.value.why
+    assert error.value.fix == "config=NAME"
+    infos = [HfFolder(path="hf", size=8, folds=2, fold=0, config=name).info(root) for name in ("all", "some")]
+    assert [sum(info.train_counts) for info in infos] == [11, 9]
+    data.save_to_disk(root / "saved")
+    with pytest.raises(DataError, match="has no configurations"):
+        HfFolder(path="saved", size=8, folds=2, config="all").info(root)
+
+
+def test_progress_of_the_library_is_drawn(root: Path) -> None:
+    table(root).to_parquet(root / "hf" / "train.parquet")
+    words = ["data", "hf_folder[path=hf,size=8,folds=2]", "--data-root", str(root)]
+    done = subprocess.run([sys.executable, "-m", "ltbench", *words], capture_output=True, env=os.environ | import_path_env(), check=True)  # fmt: skip
+    assert b"\rGenerating train split" in done.stderr
+    assert b"\\r" not in done.stderr
+
+
 def test_a_folder_that_is_no_data_set_is_an_error(root: Path) -> None:
     (root / "empty").mkdir()
     (root / "empty" / "x.bin").write_bytes(b"x")
@@ -172,3 +238,28 @@ def test_nothing_of_the_images_is_kept_open(root: Path) -> None:
     read = HfFolder(path="hf", size=8, folds=2)
     items = read.listing(root).items
     assert all(isinstance(item.content(), bytes) for item in items)
+
+
+KILLED_READER = """
+import multiprocessing, os, pathlib, sys
+
+def read(root):
+    from ltbench_plugins.datasets.hf_folder import HfFolder
+    HfFolder(path="hf", size=8, test_fraction=0.3).listing(pathlib.Path(root))
+    os._exit(0)  # without an end, as if it was killed
+
+if __name__ == "__main__":
+    reader = multiprocessing.get_context("spawn").Process(target=read, args=sys.argv[1:])
+    reader.start()
+    reader.join()
+    sys.exit(reader.exitcode)
+"""
+
+
+def test_a_worker_that_is_killed_leaves_no_semaphore(root: Path) -> None:
+    table(root).save_to_disk(root / "hf")
+    (root / "reader.py").write_text(KILLED_READER)
+    done = subprocess.run(
+        [sys.executable, root / "reader.py", root], capture_output=True, text=True, env=os.environ | import_path_env(), check=True,
+    )  # fmt: skip
+    assert "leaked" not in done.stderr

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ltbench.confusion import Confusion
-from ltbench.costs import cost_matrix, mean_cost
+from ltbench.costs import cost_rules, mean_cost
 from ltbench.errors import UnknownName, UsageError
 from ltbench.stages import Predicted
 from ltbench_plugins.posthocs.min_cost import MinCost
@@ -77,7 +77,7 @@ def test_the_costs_of_a_file_are_what_is_recorded(tmp_path: Path) -> None:
     technique = MinCost(costs=str(tmp_path / "c.csv"))
     assert technique.params == {"costs": "*>*:none+mole|wart>*:1+cancer>*:10"}
     assert MinCost(**technique.params) == technique
-    assert cost_matrix(technique.costs, CLASSES) == ((0, 1, 1), (10, 0, 10), (1, 1, 0))
+    assert cost_rules(technique.costs, CLASSES).matrix().tolist() == [[0, 1, 1], [10, 0, 10], [1, 1, 0]]
     with pytest.raises(UnknownName, match="unknown class 'cancer'"):
         technique.check_classes(("mole", "canker", "wart"))
     with pytest.raises(UsageError, match="cannot be read"):
