@@ -16,9 +16,10 @@ import pytest
 from PIL import Image
 from support import call, main_result, suite_source
 
-from ltbench.cli.running.page_of_run import page_of_run
+from ltbench.cli.running import parts
+from ltbench.cli.running.page_of_run import PageOfRun, page_of_run
 from ltbench.errors import UnknownName, UsageError
-from ltbench.leaderboard.publish import read_folder
+from ltbench.leaderboard.publish import SuiteFolder, read_folder
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.locations import LOCAL
 from ltbench.records.record import plain_values, seal, validate
@@ -295,6 +296,23 @@ def test_records_that_the_store_does_not_have_are_not_lost(clone: Path) -> None:
     with pytest.raises(UsageError, match="2 records of leaderboards/local/mine would be lost"):
         call("run", "--suite", "../mine.toml", "--executor", "inline", "--store", "../other-store")
     assert {record.recipe["steps"] for record in read_folder(clone / "leaderboards/local/mine")[1].records} == {1}
+
+
+def test_records_that_another_run_wrote_meanwhile_are_not_lost(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call("run", *own_suite())
+    theirs = Path("leaderboards/local/mine").rename("theirs")
+    Path("../mine.toml").write_text(suite_source("mine", TINY | {"steps": 2}))
+    write = parts.write_local_page
+
+    def written_meanwhile(page: PageOfRun, *args: object) -> tuple[list[Path], SuiteFolder | None]:
+        shutil.copytree(theirs, page.folder)
+        return write(page, *args)
+
+    monkeypatch.setattr(parts, "write_local_page", written_meanwhile)
+    with pytest.raises(UsageError, match="2 records of leaderboards/local/mine would be lost"):
+        call("run", "--suite", "../mine.toml", "--executor", "inline", "--store", "../other-store")
+    assert {record.recipe["steps"] for record in read_folder(clone / "leaderboards/local/mine")[1].records} == {1}
+    assert len(list(Path("../other-store").glob("records/*/*.json"))) == 1, "what was trained is lost"
 
 
 @pytest.mark.parametrize("name", ["nowhere", "", "local", "../quick", "local/../../quick", "/quick"])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ltbench.cli.running.page_of_run import PageOfRun
     from ltbench.executor import Context
     from ltbench.leaderboard.publish import SuiteFolder
+    from ltbench.leaderboard.suite_facts import SuiteFacts
     from ltbench.planning.plan import Plan
     from ltbench.records.record import Record
     from ltbench.records.records_file import RecordsFile
@@ -31,17 +32,21 @@ def check_page(page: PageOfRun, store: Store) -> None:
     from ltbench.leaderboard.publish import read_folder
 
     before, old = read_folder(page.folder)
+    _check_nothing_is_lost(page, before, old, store)
+    if old.records and before.definition != page.definition:
+        click.echo(
+            f"{page.folder} was the page of another run; its cells are removed from the page and kept in the store",
+            err=True,
+        )
+
+
+def _check_nothing_is_lost(page: PageOfRun, before: SuiteFacts, old: RecordsFile, store: Store) -> None:
     lost = [] if before.definition == page.definition else [r for r in old.records if store.status(r.id) is None]
     if lost:
         raise UsageError(
             f"{counted(len(lost), 'record')} of {page.folder} would be lost",
             why=f"it is the page of another run ({before.command}), and the store {store.root} does not have them",
             fix="use --name OTHER to write another page",
-        )
-    if old.records and before.definition != page.definition:
-        click.echo(
-            f"{page.folder} was the page of another run; its cells are removed from the page and kept in the store",
-            err=True,
         )
 
 
@@ -56,6 +61,7 @@ def write_local_page(
 
     tuned: how rows were tuned, as far as they are; searched: what a search has run. Records of the same cells from earlier parts and runs are kept. Nothing is written if there is no record or the page
     is up to date.
+    Raises `UsageError` if another run has written the page meanwhile, and the store does not have its records.
     """
     from ltbench.core.spec import is_partial
     from ltbench.leaderboard import render_cache
@@ -78,6 +84,7 @@ def write_local_page(
     if not records:
         return [], None
     before, old = read_folder(folder)
+    _check_nothing_is_lost(page, before, old, store)
     is_same = before.definition == page.definition
     kept = _current(old, records, is_same=is_same)
     merged = add_records(kept, records, replace=page.is_replaced)
