@@ -2,8 +2,8 @@
 
     PYTHONPATH=tests python -m faults.attacks FOLDER 20 6
 
-prints the table of all, each 20 times. It takes an hour; `.ci/run` runs each once, as slow tests. With the checkout of another
-commit in $ATTACKED, the commands are those of that commit.
+prints the table of all, each 20 times, and behind these words those of the attacks whose names follow. All take hours; `.ci/run`
+runs each once, as slow tests. With the checkout of another commit in $ATTACKED, the commands are those of that commit.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from typing import Any
 from faults.attacks_by_environment import environments
 from faults.attacks_by_techniques import failing_techniques, leaking_techniques
 from faults.attacks_on_files import deleted_stores, full_disks, huge_lines, interrupted_commands
+from faults.attacks_on_runs import concurrent_runs, struck_runs
 from faults.attacks_on_stores import foreign_artefacts, two_users
 from faults.attacks_on_workers import late_workers, open_workers, workers_of_another_version
 from faults.fuzz import fuzz
-from faults.tally import Tally, started
+from faults.tally import Tally, page_fits, started
 from synthetic import COLUMNS, identified, provenance, raw, record, verification, write_jsonl
 
 from ltbench.errors import raised
-from ltbench.leaderboard.publish import load, render, write_folder
+from ltbench.leaderboard.publish import write_folder
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.record import Record
 from ltbench.records.records_file import invalidate, read_records_file, records_file, records_path
@@ -42,11 +43,6 @@ def page_of(folder: Path, records: Sequence[Record]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_folder(folder, SuiteFacts(name=folder.name, columns=COLUMNS, figures=()), records_file(records))
     return folder
-
-
-def page_fits(folder: Path) -> bool:
-    """Whether all generated files are those of the records."""
-    return all(path.read_text() == text for path, text in render(load(folder)).items())
 
 
 def concurrent_merges(root: Path, rounds: int, writers: int) -> Tally:
@@ -179,6 +175,7 @@ def forged_pages(root: Path, rounds: int, writers: int) -> Tally:
 ATTACKS = (
     concurrent_merges,
     concurrent_withdrawals,
+    concurrent_runs,
     forged_merges,
     forged_pages,
     failing_techniques,
@@ -193,16 +190,20 @@ ATTACKS = (
     two_users,
     full_disks,
     huge_lines,
+    struck_runs,
 )
-IN_THIS_PROCESS = {forged_pages, open_workers, late_workers, workers_of_another_version}
+IN_THIS_PROCESS = {forged_pages, open_workers, late_workers, workers_of_another_version, struck_runs}
 """Attacks that call ltbench without a command."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the table; return 1 if anything was lost. argv: a scratch folder, rounds, and writers at once."""
-    root, rounds, writers = Path(argv[0]), int(argv[1]), int(argv[2])
+    """Print the table; return 1 if anything was lost. argv: a scratch folder, rounds, writers at once, and names, if not of all."""
+    root, rounds, writers, chosen = Path(argv[0]), int(argv[1]), int(argv[2]), argv[3:]
+    named = {attack.__name__: attack for attack in ATTACKS}
+    if unknown := set(chosen) - named.keys():
+        raise SystemExit(f"unknown: {', '.join(sorted(unknown))}; there are: {', '.join(named)}")
     lost = 0
-    for attack in ATTACKS:
+    for attack in [named[name] for name in chosen] or ATTACKS:
         if attack in IN_THIS_PROCESS and "ATTACKED" in os.environ:
             tally = Tally(attack.__name__, 0, [], "it calls the ltbench of this checkout")
         else:

@@ -15,6 +15,7 @@ from support import suite_source
 _RECIPE = {"steps": 2, "batch_size": 16, "lr": 0.05, "precision": "fp32"}
 _COMMAND = ("run", "--suite", "tiny.toml", "--store", "store", "--leaderboards", "pages")
 _GROUP, _USERS = 60_000, (54_321, 54_322)
+_EXECUTORS = ("inline", "local", "dask[workers=1]")
 
 
 def _suite(home: Path, *seeds: int) -> None:
@@ -91,24 +92,28 @@ HARMS: dict[str, tuple[Callable[[Path], object], int, str]] = {
 
 
 def foreign_artefacts(root: Path, rounds: int, writers: int) -> Tally:
-    """Change a store, forget its records where they are not the harm, and run again: the same numbers, or a message."""
+    """Change a store, forget its records where they are not the harm, and run again: the same numbers, or a message.
+
+    Each round has every change on one executor, and three rounds have it on all. writers: not used.
+    """
     whole = root / "foreign" / "undisturbed"
     _suite(whole, 0)
     assert finished(started(*_COMMAND, "--executor", "inline", cwd=whole))[0] == 0
     numbers, lost, tried = _numbers(whole / "pages"), [], 0
     for number in range(rounds):
-        for name, (harm, code, says) in HARMS.items():
+        for place, (name, (harm, code, says)) in enumerate(HARMS.items(), start=number):
+            executor = _EXECUTORS[place % len(_EXECUTORS)]
             home = root / "foreign" / f"{number}-{name.replace(' ', '-')}"
             shutil.copytree(whole, home)
             shutil.rmtree(home / "pages")
             harm(home / "store")
             if "record" not in name:  # otherwise no artefact is read
                 shutil.rmtree(home / "store" / "records")
-            found, _, error = finished(started(*_COMMAND, "--executor", "inline", cwd=home))
+            found, _, error = finished(started(*_COMMAND, "--executor", executor, cwd=home))
             tried += 1
             same = code != 0 or (found == 0 and _numbers(home / "pages") == numbers)
             if found != code or says not in error or "Traceback" in error or not same:
-                lost.append(f"{name}: exit code {found}, same numbers: {same} {error[-400:]}")
+                lost.append(f"{name}, {executor}: exit code {found}, same numbers: {same} {error[-400:]}")
     return Tally("stores with older and foreign content", tried, lost)
 
 

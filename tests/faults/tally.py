@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from support import import_path_env
 
+from ltbench.leaderboard.publish import load, render
+
 
 class Tally(NamedTuple):
     """A row of the table of attacks."""
@@ -60,3 +62,8 @@ def finished(process: subprocess.Popen[str], seconds: float = 300) -> tuple[int,
         process.kill()
         out, error = process.communicate()
     return process.returncode, out, error
+
+
+def page_fits(folder: Path) -> bool:
+    """Whether all generated files are those of the records."""
+    return all(path.read_text() == text for path, text in render(load(folder)).items())

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from faults import attacks, fuzz
 from faults.attacks_by_techniques import failing_techniques
+from faults.attacks_on_runs import FILES, struck_runs
 from faults.attacks_on_workers import open_workers
 from faults.tally import Tally
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
-ELSEWHERE = {attacks.forged_pages, failing_techniques, open_workers}
-"""Attacks that have a test of their own."""
+ELSEWHERE = {attacks.forged_pages, failing_techniques, open_workers, struck_runs}
+"""Attacks that have tests of their own."""
 
 
 def check(tally: Tally) -> None:
@@ -48,3 +49,15 @@ def test_nobody_else_can_command_workers_that_ltbench_starts(tmp_path: Path) -> 
     tally = open_workers(tmp_path, 1, 0)
     check(tally)
     assert tally.tried == 15
+
+
+def test_the_table_has_all_tests_that_strike_runs() -> None:
+    here = Path(__file__).parent
+    assert sorted(path.stem for path in here.glob("test_*.py")) == sorted(
+        f"test_{name}" for name in (*FILES, "attacks")
+    )
+
+
+def test_an_unknown_attack_is_named() -> None:
+    with pytest.raises(SystemExit, match="unknown: none; there are: concurrent_merges"):
+        attacks.main(["nowhere", "1", "1", "none"])
