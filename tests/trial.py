@@ -137,8 +137,11 @@ def undisturbed_trial(folder: Path) -> Trial:
     return trial
 
 
-HEARTBEAT = re.compile(r"^\S+ \S+ - distributed\.worker - ERROR - Failed to communicate with scheduler during heartbeat\.\n"
-                       r"(?:(?!\d{4}-|cells ).*\n)*", re.MULTILINE)  # fmt: skip
+HEARTBEAT = re.compile(
+    r"^\S+ \S+ - distributed\.worker - ERROR - Failed to communicate with scheduler during heartbeat\.\n"
+    r"(?:(?:Traceback .*|  .*|\S*(?:Error|Closed)\b.*|The above exception .*|During handling .*|)\n)*",
+    re.MULTILINE,
+)
 
 
 def finished(process: subprocess.Popen, code: int = 0, *, seconds: float = 120.0) -> str:

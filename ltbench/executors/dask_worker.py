@@ -96,3 +96,12 @@ def _keep_logs_apart() -> None:
         for handler in logging.getLogger(name).handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.__stderr__):
                 handler.setStream(before)
+    logging.getLogger("distributed.worker").addFilter(_is_no_lost_heartbeat)
+
+
+def _is_no_lost_heartbeat(record: logging.LogRecord) -> bool:
+    """Leave out the traceback of a heartbeat that meets a closed connection, as when a command ends and closes its scheduler.
+
+    Dask tries again; a scheduler that is lost is told by the command, and by the worker that closes.
+    """
+    return not ("heartbeat" in record.getMessage() and record.exc_info and isinstance(record.exc_info[1], OSError))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import logging
 import os
 import signal
 import time
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 import dask
 import msgspec
 import pytest
+from distributed.comm import CommClosedError
 from fakes import WORK, alive, collect_outcomes, context, ended, journal_keys, make, pids, statuses, tree, wait_for
 from support import loss_source, make_executor
 
@@ -327,3 +329,18 @@ def test_a_batch_system_that_is_not_installed_is_an_error(monkeypatch, here):
 def test_a_line_end_is_no_part_of_an_option(option):
     with pytest.raises(msgspec.ValidationError, match="regex"):
         msgspec.convert(option, DaskOffer)
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "is_left_out"),
+    [
+        (CommClosedError("in <TLS>: Stream is closed"), "Failed to communicate with scheduler during heartbeat.", True),
+        (ValueError("other"), "Unexpected exception during heartbeat. Closing worker.", False),
+        (CommClosedError("in <TLS>: Stream is closed"), "Connection to scheduler broken.", False),
+    ],
+)
+def test_a_heartbeat_to_a_scheduler_that_closes_leaves_no_traceback(
+    error: Exception, says: str, is_left_out: bool
+) -> None:
+    record = logging.makeLogRecord({"msg": says, "exc_info": (type(error), error, None)})
+    assert dask_worker._is_no_lost_heartbeat(record) != is_left_out
