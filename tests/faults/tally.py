@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from support import import_path_env
-from trial import HEARTBEAT
 
 from ltbench.leaderboard.publish import load, render
 
@@ -56,16 +55,13 @@ def started(*words: str, cwd: Path, **changes: str) -> subprocess.Popen[str]:
 
 
 def finished(process: subprocess.Popen[str], seconds: float = 300) -> tuple[int, str, str]:
-    """Return exit code, stdout and stderr of a command; it is killed if it takes too long, which is the code -9.
-
-    What a worker of Dask that has not run a job logs of a heartbeat to a scheduler that closes is left out.
-    """
+    """Return exit code, stdout and stderr of a command; it is killed if it takes too long, which is the code -9."""
     try:
         out, error = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         out, error = process.communicate()
-    return process.returncode, out, HEARTBEAT.sub("", error)
+    return process.returncode, out, error
 
 
 def page_fits(folder: Path) -> bool:
